@@ -1,0 +1,104 @@
+"""Records of evaluations: what was called, what the call observed, and where its result is.
+
+    Key(symbol, fingerprint, arguments)      tier 1: known before the call
+    Observed(files, environment, live, …)    tier 2: what the call turned out to depend on
+    Evaluation(key, observed, …)             one finished call, as every store keeps it
+"""
+
+from __future__ import annotations
+
+from hitsave.digest import Digest, Fingerprint
+from hitsave.record import Record
+from hitsave.symbol import Symbol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class Key(Record):
+    """What a call is looked up by: the function, the code it depends on, its bound arguments."""
+
+    symbol: Symbol
+    fingerprint: Fingerprint
+    arguments: Digest
+
+
+class FileRead(Record):
+    """A file that an evaluation opened (or listed, or found missing), and what it held then.
+
+    `path` is relative to the project root in POSIX form where it lies below it, else absolute. `digest` is of the
+    content, of the sorted names for a directory, and "" for a file that did not exist.
+    """
+
+    path: str
+    digest: Digest
+    kind: str = "file"  # file | directory | absent | stat
+
+
+class Child(Record):
+    """A memoised function that an evaluation called, with the digest of the result it got.
+
+    `arguments` is the digest of the child's bound arguments, `call` the encoded arguments (so that the child can be
+    evaluated again to see whether its result changed), empty where they are too large or have no safe encoding.
+    """
+
+    symbol: Symbol
+    arguments: Digest
+    result: Digest
+    call: bytes = b""
+
+
+class Observed(Record):
+    """What one evaluation was seen to depend on, beyond its tier-1 key. Every tuple is sorted.
+
+    `files`, `environment` (name, digest of the value or "" if unset), `live` (symbol of a module-level name or class
+    attribute, digest of its value at entry) and `children` are conditions: a stored result is used only if each still
+    holds. `ran` are the project functions that ran; only if `complete` may the closure be narrowed by it. `narrowed`
+    is the fingerprint of the closure so narrowed, computed from the code that was loaded ("" if not complete).
+    `reached` are those of `ran` that no static edge led to. `impurities` names clock, randomness, network …
+    """
+
+    files: tuple[FileRead, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    live: tuple[tuple[Symbol, Digest], ...] = ()
+    children: tuple[Child, ...] = ()
+    ran: tuple[Symbol, ...] = ()
+    reached: tuple[Symbol, ...] = ()
+    complete: bool = False
+    incomplete_because: str = ""
+    narrowed: str = ""
+    impurities: tuple[str, ...] = ()
+
+
+class Blob(Record):
+    """An encoded result: which codec reads it, its size, and its bytes if they are at hand.
+
+    A store gives `data` as anything with the buffer protocol (a memory map for a large one); it has verified it.
+    """
+
+    codec: str
+    data: Buffer
+    size_bytes: int
+
+
+class Evaluation(Record):
+    """One finished call, as stores keep it.
+
+    `started` is in seconds since the epoch, `elapsed_s` the time the body took, `size_bytes` that of the encoded
+    result, `result` its digest (of the encoded form: equal values have equal digests for the safe codecs). `title`
+    is the call as a person would write it, shortened; `preview` the result likewise. `details` is JSON text for an
+    experiment (arguments, metrics, command line, Git commit, host), "" for a memo.
+    """
+
+    key: Key
+    observed: Observed
+    codec: str
+    result: Digest
+    size_bytes: int
+    started: float
+    elapsed_s: float
+    title: str = ""
+    preview: str = ""
+    is_experiment: bool = False
+    details: str = ""
