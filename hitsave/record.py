@@ -17,12 +17,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, ClassVar
 
     from typing_extensions import Self, dataclass_transform
 else:
 
-    def dataclass_transform(**_: object):
+    def dataclass_transform(**_: object):  # noqa: D103 - a stand-in with the manual of the real one
         return lambda cls: cls
 
 
@@ -31,6 +31,7 @@ class RecordType(type):
     """The metaclass: turns annotations into slots and writes `__init__` for them."""
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> RecordType:
+        """The class that `class name(*bases)` makes: its annotations are slots, its `__init__` takes them in order."""
         inherited: tuple[str, ...] = ()
         defaults: dict[str, Any] = {}
         for base in bases:
@@ -68,8 +69,8 @@ class Record(metaclass=RecordType):
     """Base of every frozen record. Safe to share between threads: nothing in it changes."""
 
     if TYPE_CHECKING:
-        _fields: tuple[str, ...]
-        _defaults: dict[str, Any]
+        _fields: ClassVar[tuple[str, ...]]
+        _defaults: ClassVar[dict[str, Any]]
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use .replace({name}=...) to get a changed copy")
