@@ -1,0 +1,161 @@
+"""What differs between two states of the code, and between two sets of observations."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Collection, Iterable
+
+from hitsave.analysis import Codebase, ModuleSummary, definition_text, summarise
+from hitsave.digest import Digest
+from hitsave.evaluation import Observed
+from hitsave.explain.record import Change, CodeState, Records
+from hitsave.explain.render import definition_diff
+from hitsave.source import Source, source_of
+from hitsave.symbol import MODULE, Symbol, module_of, qualname_of
+
+# How many changed symbols get a diff: the edit of a whole file is read in an editor, not in a terminal.
+DIFFS = 12
+
+
+class StoredCode:
+    """The sources behind a `CodeState`, read from `records` as they are asked for. A `Modules` for a `Codebase`."""
+
+    def __init__(self, state: CodeState, records: Records) -> None:
+        self.state = state
+        self._digests = dict(state.sources)
+        self._records = records
+        self._summaries: dict[str, ModuleSummary | None] = {}
+
+    def source(self, module: str) -> Source | None:
+        """The source of a module by its canonical name; None if it wasn't kept."""
+        digest = self._digests.get(module)
+        data = self._records.get_record("source", digest) if digest else None
+        if data is None:
+            return None
+        try:
+            return source_of(module, "", zlib.decompress(data), is_package=self._is_package(module))
+        except zlib.error:
+            return None
+
+    def find(self, name: str) -> ModuleSummary | None:
+        """The summary of the module that `import name` reached."""
+        if name not in self._summaries:
+            source = self.source(self._canonical(name))
+            try:
+                self._summaries[name] = summarise(source) if source else None
+            except SyntaxError:  # kept by a newer Python than this one
+                self._summaries[name] = None
+        return self._summaries[name]
+
+    def text(self, symbol: Symbol) -> str | None:
+        """The lines of a definition; None if this code has none of that name."""
+        source = self.source(module_of(symbol))
+        return definition_text(source, symbol) if source else None
+
+    def line(self, symbol: Symbol) -> int | None:
+        """The line where a definition starts."""
+        source, text = self.source(module_of(symbol)), self.text(symbol)
+        if source is None or not text or qualname_of(symbol) == MODULE:
+            return None
+        whole = source.data.decode("utf-8", "replace")
+        at = whole.find(text)
+        return None if at < 0 else whole.count("\n", 0, at) + 1
+
+    def _is_package(self, module: str) -> bool:
+        return any(other.startswith(module + ".") for other in self._digests)
+
+    def _canonical(self, name: str) -> str:
+        """`helper`, imported by a script in `scripts/`, is kept as `scripts.helper`."""
+        if name in self._digests:
+            return name
+        ends = [known for known in self._digests if known.endswith("." + name)]
+        return ends[0] if len(ends) == 1 else name
+
+
+def code_changes(
+    start: Symbol,
+    before: StoredCode,
+    after: StoredCode,
+    *,
+    ran: Collection[Symbol] | None = None,
+    locate: Callable[[str], str | None] = lambda module: None,
+) -> tuple[Change, ...]:
+    """Symbols that differ, those nearest to `start` first, then packages.
+
+    With `ran` given, a symbol outside it is marked as not having run. `locate` turns a module into the path of its
+    file for people; None names the module itself.
+    """
+    old, new = dict(before.state.pairs), dict(after.state.pairs)
+    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    paths = {name: _path(start, name, before=before, after=after) for name in changed}
+    changed.sort(key=lambda name: (len(paths[name]) or 99, name))
+    found = []
+    for index, name in enumerate(changed):
+        diff = definition_diff(before.text(name), after.text(name)) if index < DIFFS else ""
+        holder = after if name in new else before
+        line = holder.line(name)
+        file = locate(module_of(name)) or module_of(name)
+        found.append(
+            Change(
+                kind="code",
+                name=name,
+                before=old.get(name, Digest("")),
+                after=new.get(name, Digest("")),
+                path=paths[name],
+                diff=diff,
+                where=f"{file}:{line}" if line else file,
+                ran=ran is None or name in ran,
+            )
+        )
+    return (*found, *_package_changes(dict(before.state.versions), dict(after.state.versions)))
+
+
+def _path(start: Symbol, target: Symbol, *, before: StoredCode, after: StoredCode) -> tuple[Symbol, ...]:
+    for code in (after, before):  # a symbol that is gone is reached in the old code only
+        if target in dict(code.state.pairs):
+            path = Codebase(code).path(start, target)
+            if path:
+                return path
+    return ()
+
+
+def _package_changes(old: dict[str, str], new: dict[str, str]) -> Iterable[Change]:
+    for name in sorted(old.keys() | new.keys()):
+        # A package that only one side reaches came or went with the code; that is told by the code's own change.
+        if name in old and name in new and old[name] != new[name]:
+            yield Change(kind="package", name=name, before=old[name], after=new[name])
+
+
+def observed_changes(before: Observed, after: Observed) -> tuple[Change, ...]:
+    """Conditions of `before` that `after` saw differently: files, environment, values, results of callees.
+
+    What `after` did not look at is not a change.
+    """
+    found: list[Change] = []
+    files = {read.path: read for read in after.files}
+    for read in before.files:
+        now = files.get(read.path)
+        if now is not None and now.digest != read.digest:
+            found.append(Change("file", read.path, _file(read.digest), _file(now.digest)))
+    found += _pairs("environment", dict(before.environment), dict(after.environment))
+    found += _pairs("value", dict(before.live), dict(after.live))
+    children = {(child.symbol, child.arguments): child.result for child in after.children}
+    for child in before.children:
+        result = children.get((child.symbol, child.arguments))
+        if result is not None and result != child.result:
+            found.append(Change("result", child.symbol, _short(child.result), _short(result)))
+    return tuple(found)
+
+
+def _pairs(kind: str, old: dict[str, str], new: dict[str, str]) -> Iterable[Change]:
+    for name, digest in old.items():
+        if name in new and new[name] != digest:
+            yield Change(kind, name, _short(digest), _short(new[name]))
+
+
+def _file(digest: str) -> str:
+    return f"content {digest[:8]}" if digest else "missing"
+
+
+def _short(digest: str) -> str:
+    return digest[:8] if digest else "unset"
