@@ -50,13 +50,17 @@ class Child(Record):
 
 
 class Observed(Record):
-    """What one evaluation was seen to depend on, beyond its tier-1 key. Every tuple is sorted.
+    """What one evaluation was seen to depend on, beyond its tier-1 key.
 
-    `files`, `environment` (name, digest of the value or "" if unset), `live` (symbol of a module-level name or class
-    attribute, digest of its value at entry) and `children` are conditions: a stored result is used only if each still
-    holds. `ran` are the project functions that ran; only if `complete` may the closure be narrowed by it. `narrowed`
-    is the fingerprint of the closure so narrowed, computed from the code that was loaded ("" if not complete).
-    `reached` are those of `ran` that no static edge led to. `impurities` names clock, randomness, network …
+    `files`, `environment` (name, digest of the value or "" if unset) and `live` (symbol of a module-level name or
+    class attribute, digest of its value at entry) are conditions, each sorted: a stored result is used only if each
+    still holds. `children` are the memoised calls it made, in order; what these depend on in turn is in the `below_`
+    fields, so that under an unchanged fingerprint no child has to be looked up.
+
+    `ran` are the project functions that ran; only if `complete` may the closure be narrowed by it. `narrowed` is the
+    fingerprint of the closure with what did not run, and the children, left out, as of the code that was loaded.
+    `reached` are those of `ran` that no static edge led to, `carried` the functions and classes that came in with an
+    argument or a live value: the closure starts at these too. `impurities` names clock, randomness, network …
     """
 
     files: tuple[FileRead, ...] = ()
@@ -69,6 +73,10 @@ class Observed(Record):
     incomplete_because: str = ""
     narrowed: str = ""
     impurities: tuple[str, ...] = ()
+    below_files: tuple[FileRead, ...] = ()
+    below_environment: tuple[tuple[str, str], ...] = ()
+    below_live: tuple[tuple[Symbol, Digest], ...] = ()
+    carried: tuple[Symbol, ...] = ()
 
 
 class Blob(Record):
