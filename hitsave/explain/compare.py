@@ -132,19 +132,27 @@ def observed_changes(before: Observed, after: Observed) -> tuple[Change, ...]:
     What `after` did not look at is not a change.
     """
     found: list[Change] = []
-    files = {read.path: read for read in after.files}
-    for read in before.files:
+    files = {read.path: read for read in (*after.files, *after.below_files)}
+    for read in {read.path: read for read in (*before.files, *before.below_files)}.values():
         now = files.get(read.path)
         if now is not None and now.digest != read.digest:
             found.append(Change("file", read.path, _file(read.digest), _file(now.digest)))
-    found += _pairs("environment", dict(before.environment), dict(after.environment))
-    found += _pairs("value", dict(before.live), dict(after.live))
+    found += _pairs(
+        "environment",
+        _all(before.environment, before.below_environment),
+        _all(after.environment, after.below_environment),
+    )
+    found += _pairs("value", _all(before.live, before.below_live), _all(after.live, after.below_live))
     children = {(child.symbol, child.arguments): child.result for child in after.children}
     for child in before.children:
         result = children.get((child.symbol, child.arguments))
         if result is not None and result != child.result:
             found.append(Change("result", child.symbol, _short(child.result), _short(result)))
     return tuple(found)
+
+
+def _all(own: Iterable[tuple[str, str]], below: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {**dict(below), **dict(own)}
 
 
 def _pairs(kind: str, old: dict[str, str], new: dict[str, str]) -> Iterable[Change]:

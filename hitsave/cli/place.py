@@ -1,0 +1,39 @@
+"""`Place`: the project, settings and store that a command works with, opened without running anything."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hitsave.config import Config, load_config
+from hitsave.project import Project, find_project
+
+if TYPE_CHECKING:
+    from hitsave.store.contract import Store
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command was asked: the project around the current folder, its settings, the store they name."""
+
+    project: Project
+    config: Config
+    store: Store
+
+
+@contextmanager
+def open_place(options: argparse.Namespace) -> Iterator[Place]:
+    """The place that `--root`, `--dir` and the settings mean; its store is closed at the end."""
+    from hitsave.session import open_store
+
+    project = find_project(options.root or os.getcwd())
+    config = load_config(project.root)
+    store = open_store(config)
+    try:
+        yield Place(project, config, store)
+    finally:
+        store.close()
