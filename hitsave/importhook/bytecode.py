@@ -1,0 +1,242 @@
+"""Compiled code on disk: read without ever raising, trusted only where it is known to come from the bytes at hand.
+
+Two kinds of file, both in `__pycache__`:
+
+`mod.cpython-311.pyc`                   Python's own, for modules that we don't rewrite. Their code is what plain Python
+                                        compiles, so the file stays Python's: same name, same header, readable with and
+                                        without the hook. We only append a *trailer*, which `marshal` ignores.
+`mod.cpython-311.hitsave-<tag>.pyc`     ours, for rewritten modules; a checked-hash file (PEP 552). The tag names the
+                                        rewriter's version and options, so another hitsave never reads it.
+
+Python accepts its own file if the source's size and modification time *in whole seconds* match, so an edit within the
+second runs the old code (cpython#75953, #136224, #120932). A cache key needs better. The trailer holds the hash of the
+source; without one (Python wrote the file) it counts only if the source was last touched, by its ctime, well before
+the file was written, which is Git's rule for its index. Otherwise we compile anew, and write the trailer.
+
+    trailer = name of the module, its length (2), source hash (8), source digest (16), MAGIC (8)
+
+The name is there because a rewritten module contains its own symbols: a package renamed together with its
+`__pycache__` must not keep the old ones.
+"""
+
+from __future__ import annotations
+
+import _frozen_importlib_external as _external
+import _imp
+import _thread
+import os
+import sys
+from _frozen_importlib_external import MAGIC_NUMBER
+from _io import open_code  # what importlib reads code with (PEP 578)
+from marshal import dumps, loads
+
+from hitsave.digest import Digest, digest_bytes
+from hitsave.importhook.disguise import IMPORTLIB
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+MAGIC = b"HITSAVE\x01"
+HEADER_BYTES = 16
+TAIL_BYTES = 2 + 8 + 16 + len(MAGIC)
+CHECKED_HASH = (3).to_bytes(4, "little")
+# How much older than the .pyc a source must be for Python's own file to count: above any file system's granularity
+# (FAT has 2 s), and above the time it takes to compile a module.
+RACY_NS = 2_000_000_000
+
+_KEY = int.from_bytes(MAGIC_NUMBER, "little")  # what importlib seeds its source hash with
+CodeObject = type((lambda: None).__code__)
+
+
+def source_hash(data: bytes) -> bytes:
+    """The hash that PEP 552 puts into a .pyc."""
+    return _imp.source_hash(_KEY, data)
+
+
+def _find_cache_from_source() -> Callable[[str], str] | None:
+    """Python's function, or None if all we can see is a stand-in.
+
+    typeguard, jaxtyping and beartype put theirs in its place while they import a module, and that module may be the one
+    that imports us: writing under *their* tag is the very bug this would repeat (jaxtyping#329).
+    """
+    for module in (_external, sys.modules.get("importlib.util")):
+        function = getattr(module, "cache_from_source", None)
+        if getattr(getattr(function, "__code__", None), "co_filename", "") == IMPORTLIB:
+            return function
+    return None
+
+
+_cache_from_source = _find_cache_from_source()
+
+
+def own_path(path: str) -> str | None:
+    """Where Python keeps the compiled source `path`; None if it keeps none."""
+    if _cache_from_source is None:
+        return None
+    try:
+        return _cache_from_source(path)
+    except NotImplementedError:  # sys.implementation.cache_tag is None
+        return None
+
+
+def tagged_path(path: str, tag: str) -> str | None:
+    """Where the rewritten module of `path` is kept; optimisation level and `pycache_prefix` as in Python's own."""
+    own = own_path(path)
+    return None if own is None else f"{own[:-4]}.hitsave-{tag}.pyc"
+
+
+class Compiled:
+    """What a file of compiled code held: the code, the digest of its source ("" if the file doesn't say), and whether
+    the code is known to come from the source at hand.
+    """
+
+    __slots__ = ("code", "digest", "verified")
+
+    def __init__(self, code: CodeType, digest: str, *, verified: bool) -> None:
+        self.code = code
+        self.digest = digest
+        self.verified = verified
+
+
+def read_tagged(bytecode_path: str, path: str, data: bytes, module_name: str) -> Compiled | None:
+    """The rewritten code for `data`, the source in `path`; None if there is none."""
+    content = _read(bytecode_path)
+    if content is None or content[:8] != MAGIC_NUMBER + CHECKED_HASH or content[-8:] != MAGIC:
+        return None
+    hashed = source_hash(data)
+    if content[-32:-24] != hashed or content[8:16] != hashed:
+        return None
+    length = int.from_bytes(content[-34:-32], "little")
+    if content[-TAIL_BYTES - length : -TAIL_BYTES] != module_name.encode("utf-8", "surrogatepass"):
+        return None
+    code = _code(content, path)
+    return None if code is None else Compiled(code, content[-24:-8].hex(), verified=True)
+
+
+def read_own(bytecode_path: str, path: str, data: bytes, stat: os.stat_result) -> Compiled | None:
+    """Plain Python's code for `data`; None if there is none, or none that plain Python would use.
+
+    `stat` is that of the source *after* it was read: an edit that came between shows in it.
+    """
+    content = _read(bytecode_path)
+    if content is None or content[:4] != MAGIC_NUMBER or len(content) < HEADER_BYTES:
+        return None
+    digest = ""
+    if content[-8:] == MAGIC:
+        if content[-32:-24] != source_hash(data):
+            return None
+        verified = True
+        digest = content[-24:-8].hex()
+    else:
+        flags = int.from_bytes(content[4:8], "little")
+        if flags & ~0b11:
+            return None
+        if flags & 0b1:
+            verified = content[8:16] == source_hash(data)
+            if not verified and (flags & 0b10 or _imp.check_hash_based_pycs == "always"):
+                return None
+        else:
+            if content[8:16] != _stamp(stat):
+                return None
+            verified = _written_later(bytecode_path, stat)
+    code = _code(content, path)
+    return None if code is None else Compiled(code, digest, verified=verified)
+
+
+def write_tagged(bytecode_path: str, path: str, data: bytes, code: CodeType, module_name: str) -> None:
+    """Keep the rewritten `code` of `data`. A failure to write is no failure: the next process compiles again."""
+    header = MAGIC_NUMBER + CHECKED_HASH + source_hash(data)
+    _write(bytecode_path, header + dumps(code) + trailer(data, module_name), path)
+
+
+def write_own(bytecode_path: str, path: str, data: bytes, code: CodeType, stat: os.stat_result) -> bool:
+    """Keep plain Python's `code` of `data` where Python does; False if that can't be written.
+
+    `stat` is that of the source *before* it was read, so that an edit in between makes the file stale for Python.
+    """
+    header = MAGIC_NUMBER + bytes(4) + _stamp(stat)
+    return _write(bytecode_path, header + dumps(code) + trailer(data), path)
+
+
+def trailer(data: bytes, module_name: str = "") -> bytes:
+    """What we append to a .pyc compiled from `data`."""
+    name = module_name.encode("utf-8", "surrogatepass")
+    return name + len(name).to_bytes(2, "little") + source_hash(data) + bytes.fromhex(digest_bytes(data)) + MAGIC
+
+
+def digest_in(compiled: Compiled) -> Digest | None:
+    """The digest of the source, where the file holds it."""
+    return Digest(compiled.digest) if compiled.digest else None
+
+
+def _stamp(stat: os.stat_result) -> bytes:
+    mtime, size = int(stat.st_mtime) & 0xFFFFFFFF, stat.st_size & 0xFFFFFFFF
+    return mtime.to_bytes(4, "little") + size.to_bytes(4, "little")
+
+
+def _written_later(bytecode_path: str, stat: os.stat_result) -> bool:
+    try:
+        written_ns = os.stat(bytecode_path).st_mtime_ns
+    except OSError:
+        return False
+    return max(stat.st_ctime_ns, stat.st_mtime_ns) + RACY_NS < written_ns
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open_code(path) as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _code(content: bytes, path: str) -> CodeType | None:
+    try:
+        code = loads(memoryview(content)[HEADER_BYTES:])
+    except (ValueError, EOFError, TypeError, MemoryError):  # truncated or garbage
+        return None
+    if not isinstance(code, CodeObject):
+        return None
+    # The folder may have been moved or renamed since; tracebacks must name the file as it is called now.
+    _imp._fix_co_filename(code, path)  # type: ignore[attr-defined]
+    return code
+
+
+def _write(bytecode_path: str, content: bytes, path: str) -> bool:
+    """Write a whole file or none: to a temporary name, then renamed. False if that failed."""
+    temporary = f"{bytecode_path}.{os.getpid()}-{_thread.get_ident()}"
+    try:
+        mode = os.stat(path).st_mode | 0o200  # as importlib: never read-only, or it could not be replaced
+    except OSError:
+        mode = 0o666
+    try:
+        os.makedirs(os.path.dirname(bytecode_path), exist_ok=True)
+        file = os.open(temporary, os.O_EXCL | os.O_CREAT | os.O_WRONLY | getattr(os, "O_BINARY", 0), mode & 0o666)
+    except OSError:  # read-only, or `__pycache__` is a file
+        return False
+    try:
+        try:
+            done = os.write(file, content) == len(content)  # a disk that fills up writes a part
+        finally:
+            os.close(file)
+        if done:
+            os.replace(temporary, bytecode_path)
+            return True
+    except OSError:
+        pass
+    _remove(temporary)
+    return False
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        return
+
+
+def may_write() -> bool:
+    """Whether the user lets Python write compiled code (`-B`, PYTHONDONTWRITEBYTECODE)."""
+    return not sys.dont_write_bytecode

@@ -1,0 +1,89 @@
+"""`HitsaveFinder`: stands first in `sys.meta_path`, and changes nothing but the loader of the project's own sources.
+
+For a name that may be the project's it asks the finders behind it, in their order, exactly as importlib would; the
+first spec found is the one that importlib gets. If its loader is Python's plain `SourceFileLoader` and the file is ours,
+the loader is replaced by ours. Any other loader (pytest's, beartype's, one of an editable install) wins: what it is about
+to load is noted, so that the code can be attested later.
+
+It never calls `importlib.util.find_spec` (it may run under an import lock), patches nothing, and holds no lock.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+from _frozen_importlib_external import SourceFileLoader
+
+from hitsave.importhook.disguise import as_importlib
+from hitsave.importhook.loader import HitsaveLoader, note_foreign
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+    from hitsave.importhook.hook import Hook
+
+OURS = "hitsave"
+
+
+class HitsaveFinder:
+    """The finder of one `Hook`."""
+
+    def __init__(self, hook: Hook) -> None:
+        self._hook = hook
+        self._scope = hook.scope
+        self._asking = _thread._local()
+
+    @as_importlib
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec that the rest of `sys.meta_path` finds, with our loader if the source is ours; None if foreign."""
+        if not self._scope.may_own(fullname, path) or fullname.partition(".")[0] == OURS:
+            return None
+        # A finder behind us may ask the import system for the same name in turn: it must not come back to us.
+        asking = self._asking.__dict__.setdefault("names", set())
+        if fullname in asking:
+            return None
+        asking.add(fullname)
+        try:
+            spec = None
+            for finder in self._others():
+                find_spec = getattr(finder, "find_spec", None)
+                if find_spec is None:
+                    return None  # a finder of the old kind: leave the whole search to importlib
+                spec = find_spec(fullname, path, target)
+                if spec is not None:
+                    break
+        finally:
+            asking.discard(fullname)
+        return spec if spec is None else self._claimed(fullname, spec)
+
+    def invalidate_caches(self) -> None:
+        """Look at the folders again; called by `importlib.invalidate_caches`."""
+        self._scope.forget()
+
+    def _others(self) -> list[object]:
+        finders: list[object] = list(sys.meta_path)
+        for position, finder in enumerate(finders):
+            if finder is self:
+                return finders[position + 1 :]
+        return finders  # somebody asks us from within a finder of their own
+
+    def _claimed(self, fullname: str, spec: ModuleSpec) -> ModuleSpec:
+        loader, origin = spec.loader, spec.origin
+        if not isinstance(origin, str) or not spec.has_location or not self._scope.owns(origin):
+            return spec
+        if spec.submodule_search_locations is not None:
+            self._scope.adopt(fullname)
+        if type(loader) is SourceFileLoader:
+            spec.loader = HitsaveLoader(loader.name, loader.path, self._hook)
+        elif loader is not None:
+            note_foreign(self._hook.loaded, fullname, origin)
+        return spec
+
+    def __repr__(self) -> str:
+        roots = ", ".join(project.root for project in self._scope.projects)
+        return f"<HitsaveFinder {roots or 'of the script'}>"

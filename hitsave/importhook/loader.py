@@ -1,0 +1,160 @@
+"""`HitsaveLoader`: Python's `SourceFileLoader`, except that it knows which bytes it compiled.
+
+`get_code` is where everything meets: `import`, `reload`, `runpy` (`python -m`) and `pkgutil` all pass there. It reads
+the source once, compiles *that*, and hands the bytes to `LoadedSources` before they run. `exec_module` only adds the
+two brackets around it: the module ran, or it raised.
+
+Modules that mention no decorator of ours compile to exactly what plain Python compiles, and are cached in Python's own
+`.pyc`. The others go through the rewriter and a file of their own (`bytecode`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _frozen_importlib import _call_with_frames_removed  # type: ignore[attr-defined]
+from _frozen_importlib_external import SourceFileLoader
+from _io import open_code
+
+from hitsave.importhook import bytecode
+from hitsave.importhook.disguise import as_importlib
+from hitsave.importhook.record import ATTESTED, OPAQUE, Entry, stamp_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+    from typing import Any
+
+    from hitsave.importhook.hook import Hook
+    from hitsave.importhook.record import LoadedSources
+
+
+class HitsaveLoader(SourceFileLoader):
+    """Loads one source module of a project, and records what it was loaded from."""
+
+    def __init__(self, fullname: str, path: str, hook: Hook) -> None:
+        super().__init__(fullname, path)
+        self._hook = hook
+
+    @as_importlib
+    def get_code(self, fullname: str) -> CodeType:
+        """The code object of the module, compiled from the file or read from a cache that belongs to this very text."""
+        path: str = self.get_filename(fullname)
+        data, before, after = _read_source(path)
+        found = _find_code(self._hook, fullname, path, data, after)
+        if found is None:
+            code = self.source_to_code(data, path, fullname)
+            entry = _keep_code(self._hook, fullname, path, data, before, code)
+        else:
+            code, entry = found
+        running = self.__dict__.pop("_running", None)
+        if running is None:
+            self._hook.loaded.hand_out(entry)
+        else:
+            running.append(entry)
+            self._hook.loaded.begin(entry)
+        return code
+
+    @as_importlib
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module; its record stays if it comes to its end."""
+        running: list[Entry] = []
+        self._running = running
+        try:
+            super().exec_module(module)
+        except BaseException:
+            _end(self._hook.loaded, running, finished=False)
+            raise
+        _end(self._hook.loaded, running, finished=True)
+
+    @as_importlib
+    def source_to_code(  # type: ignore[override]  # importlib's third parameter came with 3.15
+        self, data: Any, path: Any, fullname: str | None = None, *, _optimize: int = -1
+    ) -> CodeType:
+        """`data` (bytes, text or a syntax tree) compiled, with the sites of our decorators written in. Pure."""
+        name = fullname or self.name
+        tree = _call_with_frames_removed(self._hook.rewriting.parse, data, path, name)
+        return _compile(data if tree is None else tree, path, name, _optimize)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A spec that is pickled or copied must not carry the hook of this process along.
+        return SourceFileLoader, (self.name, self.path)
+
+
+@as_importlib
+def _compile(source: Any, path: Any, name: str, optimize: int) -> CodeType:
+    options: dict[str, Any] = {"module": name} if sys.version_info >= (3, 15) else {}
+    code: CodeType = _call_with_frames_removed(
+        compile, source, path, "exec", dont_inherit=True, optimize=optimize, **options
+    )
+    return code
+
+
+@as_importlib
+def _read_source(path: str) -> tuple[bytes, os.stat_result, os.stat_result]:
+    """The bytes of a file, and its state before and after they were read."""
+    with open_code(path) as file:
+        try:
+            number = file.fileno()
+        except OSError:  # an audit hook opened it, and gave us something that is no file
+            return file.read(), os.stat(path), os.stat(path)
+        before = os.fstat(number)
+        return file.read(), before, os.fstat(number)
+
+
+def _find_code(
+    hook: Hook, fullname: str, path: str, data: bytes, stat: os.stat_result
+) -> tuple[CodeType, Entry] | None:
+    """The compiled code of `data` from a file, with the entry to record; None if it has to be compiled."""
+    if hook.rewriting.concerns(data, path, fullname):
+        module_name = hook.rewriting.module_name(path, fullname)
+        place = bytecode.tagged_path(path, hook.rewriting.tag)
+        compiled = None if place is None else bytecode.read_tagged(place, path, data, module_name)
+        if compiled is None:
+            return None
+        entry = Entry(fullname, path, data, module_name=module_name, digest=bytecode.digest_in(compiled))
+        return compiled.code, entry
+    place = bytecode.own_path(path)
+    compiled = None if place is None else bytecode.read_own(place, path, data, stat)
+    if compiled is None or place is None:
+        return None
+    if not compiled.verified and bytecode.may_write() and os.access(os.path.dirname(place), os.W_OK):
+        return None  # compile it once more; from then on the file says what it came from
+    unverified = False if compiled.verified else compiled.code
+    return compiled.code, Entry(fullname, path, data, digest=bytecode.digest_in(compiled), unverified=unverified)
+
+
+def _keep_code(hook: Hook, fullname: str, path: str, data: bytes, stat: os.stat_result, code: CodeType) -> Entry:
+    """The entry to record for freshly compiled `code`, which is written to the cache if that may be."""
+    rewritten = hook.rewriting.concerns(data, path, fullname)
+    module_name = hook.rewriting.module_name(path, fullname) if rewritten else None
+    if bytecode.may_write():
+        if module_name is not None:
+            place = bytecode.tagged_path(path, hook.rewriting.tag)
+            if place is not None:
+                bytecode.write_tagged(place, path, data, code, module_name)
+        else:
+            place = bytecode.own_path(path)
+            if place is not None:
+                bytecode.write_own(place, path, data, code, stat)
+    return Entry(fullname, path, data, module_name=module_name)
+
+
+def _end(loaded: LoadedSources, running: list[Entry], *, finished: bool) -> None:
+    for entry in running:
+        if finished:
+            loaded.commit(entry)
+        else:
+            loaded.roll_back(entry)
+
+
+def note_foreign(loaded: LoadedSources, fullname: str, path: str) -> None:
+    """Remember the file that somebody else's loader is about to load, as it is now."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+            stamp = stamp_of(os.fstat(file.fileno()))
+    except OSError:
+        return
+    kind = ATTESTED if path.endswith(".py") else OPAQUE
+    loaded.put(Entry(fullname, path, data, kind=kind, stamp=stamp, unverified=kind == ATTESTED))

@@ -1,0 +1,268 @@
+"""`LoadedSources`: which source each module of this process was really executed from.
+
+A fingerprint that is computed from what is on disk *now* describes code that may never have run here (the file was
+edited after it was imported). So the loader hands over the very bytes it compiled, before they run, and everything
+that is later said about a module is said about these bytes.
+
+    begin(entry)      the module is about to be executed from these bytes
+    commit(entry)     it was
+    roll_back(entry)  it raised: the record that was there before is in force again
+
+A failed `importlib.reload` leaves a module half new and half old; its old record comes back marked unverified, so
+that the next question compares it with the code objects in the module (`attest`).
+
+`revision` grows with every change, so whoever computes something from loaded code can keep it until then.
+
+Thread safety: every method may be called from any thread. The lock is held for a few dictionary operations only,
+never while user code, an import or a file operation runs.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+
+from hitsave.digest import Digest, digest_bytes
+from hitsave.record import Record
+from hitsave.source import Source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+# How many earlier texts of one module are kept, for functions that outlive a reload of their module.
+EARLIER_TEXTS = 8
+
+HOOK = "hook"  # our loader compiled these bytes
+ATTESTED = "attested"  # loaded by someone else; the bytes were compared with what was loaded
+CELL = "cell"  # typed in: REPL, notebook, `-c`, standard input
+CODE = "code"  # no text is known for what was loaded: only its code objects describe it
+OPAQUE = "opaque"  # no Python source at all: an extension module, a .pyc without source
+
+
+class Loaded(Record):
+    """What is known about one loaded module.
+
+    `source` is what it was executed from; `module_name` its canonical name, `import_name` its key in `sys.modules`
+    (`__main__` for a script). `kind` says how we know: "hook", "attested", "cell", "code" or "opaque"; under the last
+    two `source.data` is empty and `source.digest` is that of the code objects, or of the file.
+    """
+
+    source: Source
+    module_name: str
+    import_name: str
+    kind: str
+    revision: int = 0
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the text that was executed is known."""
+        return self.kind not in (CODE, OPAQUE)
+
+
+class Entry:
+    """One execution of one module, as noted while importing: nothing is computed before somebody asks."""
+
+    __slots__ = ("_digest", "data", "import_name", "kind", "module_name", "path", "revision", "stamp", "unverified")
+
+    def __init__(
+        self,
+        import_name: str,
+        path: str,
+        data: bytes,
+        *,
+        kind: str = HOOK,
+        module_name: str | None = None,
+        digest: Digest | None = None,
+        stamp: Stamp | None = None,
+        unverified: CodeType | bool = False,
+    ) -> None:
+        self.import_name = import_name
+        self.path = path
+        self.data = data
+        self.kind = kind
+        self.module_name = module_name  # None: not computed yet
+        self.stamp = stamp  # the file as it was when `data` was read, for modules loaded by others
+        # The code object that ran, or True when only the module itself can be asked, while `data` is not yet known
+        # to be what it came from.
+        self.unverified = unverified
+        self.revision = 0
+        self._digest = digest
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the bytes; computed once."""
+        if self._digest is None:
+            self._digest = digest_bytes(self.data)
+        return self._digest
+
+    def loaded(self, name_of: Callable[[str], str | None]) -> Loaded:
+        """This execution as a frozen record. `name_of` gives the canonical name of a file."""
+        name = self.named(name_of)
+        package = os.path.basename(self.path).startswith("__init__.")
+        return Loaded(
+            Source(name, self.path, self.data, self.digest, package), name, self.import_name, self.kind, self.revision
+        )
+
+    def named(self, name_of: Callable[[str], str | None]) -> str:
+        """The canonical module name; computed once."""
+        if self.module_name is None:
+            self.module_name = (name_of(self.path) if self.path else None) or self.import_name
+        return self.module_name
+
+
+class Stamp(Record):
+    """A file at one moment: equal stamps before and after mean that nobody wrote to it in between."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+def stamp_of(stat: os.stat_result) -> Stamp:
+    """The `Stamp` in a `stat` result."""
+    return Stamp(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+class LoadedSources:
+    """{module: what it was executed from}, for every project module of this process.
+
+    `name_of` gives the canonical module name of a file, or None; `verify` compares an unverified entry with the code
+    in the process and returns a verified one.
+    """
+
+    def __init__(self, name_of: Callable[[str], str | None], verify: Callable[[Entry], Entry]) -> None:
+        self.revision = 0
+        self.name_of = name_of
+        self._verify = verify
+        self._lock = _thread.allocate_lock()
+        self._entries: dict[str, Entry] = {}  # import name -> the entry in force
+        self._before: dict[str, Entry | None] = {}  # import name -> what a running execution would replace
+        self._names: dict[str, str] = {}  # canonical name -> import name, of the entries named so far
+        self._unnamed: list[Entry] = []
+        self._earlier: dict[str, list[Entry]] = {}  # canonical name -> texts no longer in force
+
+    # -- written by the loader ---------------------------------------------------------------------------------------
+
+    def begin(self, entry: Entry) -> None:
+        """`entry` is about to run: it is in force at once, since decorators ask while the module still runs."""
+        with self._lock:
+            name = entry.import_name
+            self._before[name] = self._entries.get(name)
+            self._put(entry)
+
+    def commit(self, entry: Entry) -> None:
+        """The module ran to its end."""
+        before = self._before.get(entry.import_name)
+        name = before.named(self.name_of) if before is not None else ""
+        with self._lock:
+            self._before.pop(entry.import_name, None)
+            if before is not None:
+                self._keep(name, before)
+            self._change(entry)
+
+    def roll_back(self, entry: Entry) -> None:
+        """The module raised. A failed first import leaves no record; a failed reload brings the old one back."""
+        name, named = entry.import_name, entry.named(self.name_of)
+        with self._lock:
+            before = self._before.pop(name, None)
+            if self._entries.get(name) is not entry:
+                return  # the module imported itself anew meanwhile; that record stands
+            self._keep(named, entry)
+            if before is None:
+                del self._entries[name]
+                self.revision += 1
+            else:
+                before.unverified = before.unverified or True
+                self._put(before)
+
+    def hand_out(self, entry: Entry) -> None:
+        """Code was given to somebody who runs it on their own (`runpy`), or only looks at it.
+
+        It isn't in force for its import name: the module under that name, if any, ran from something else. Functions
+        made by running it are found by the digest in their site.
+        """
+        name = entry.named(self.name_of)
+        with self._lock:
+            self._keep(name, entry)
+            self.revision += 1
+
+    def put(self, entry: Entry) -> None:
+        """`entry` describes a module that is loaded already: attested, or typed in."""
+        before = self._entries.get(entry.import_name)
+        name = before.named(self.name_of) if before is not None else ""
+        with self._lock:
+            if before is not None and before is not entry:
+                self._keep(name, before)
+            self._put(entry)
+
+    # -- read by everybody -------------------------------------------------------------------------------------------
+
+    def get(self, module_name: str) -> Loaded | None:
+        """What the module was executed from; None if it isn't loaded, or was loaded by others and not looked at yet.
+
+        `module_name` is the canonical name or the one in `sys.modules`; the canonical one is tried first. If a file
+        was executed under several names (`__main__` and its real one), the latest execution counts.
+        """
+        self._name_all()
+        entry = self._entries.get(self._names.get(module_name, module_name))
+        return None if entry is None else self._settled(entry).loaded(self.name_of)
+
+    def find(self, module_name: str, digest: Digest) -> Loaded | None:
+        """The text of `module_name` with this digest, if it was executed in this process, even if others came since."""
+        self._name_all()
+        for entry in [*self._entries.values(), *reversed(self._earlier.get(module_name, []))]:
+            if not entry.unverified and entry.named(self.name_of) == module_name and entry.digest == digest:
+                return entry.loaded(self.name_of)
+        return None
+
+    def by_import_name(self, name: str) -> Loaded | None:
+        """What `sys.modules[name]` was executed from; None if unknown."""
+        entry = self._entries.get(name)
+        return None if entry is None else self._settled(entry).loaded(self.name_of)
+
+    def names(self) -> tuple[str, ...]:
+        """The canonical names of all modules on record."""
+        self._name_all()
+        return tuple(self._names)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every entry in force, as noted."""
+        return tuple(self._entries.values())
+
+    # -- private: the lock is held by the caller of the first three --------------------------------------------------
+
+    def _put(self, entry: Entry) -> None:
+        self._entries[entry.import_name] = entry
+        self._unnamed.append(entry)
+        self._change(entry)
+
+    def _change(self, entry: Entry) -> None:
+        self.revision += 1
+        entry.revision = self.revision
+
+    def _keep(self, name: str, entry: Entry) -> None:
+        texts = self._earlier.setdefault(name, [])
+        texts[:] = [text for text in texts if text.digest != entry.digest][-EARLIER_TEXTS + 1 :] + [entry]
+
+    def _name_all(self) -> None:
+        """Give every new entry its canonical name. Not while importing: it costs system calls."""
+        while self._unnamed:
+            try:
+                entry = self._unnamed.pop(0)
+            except IndexError:  # another thread took the last
+                return
+            if self._entries.get(entry.import_name) is entry:
+                self._names[entry.named(self.name_of)] = entry.import_name
+
+    def _settled(self, entry: Entry) -> Entry:
+        if not entry.unverified:
+            return entry
+        verified = self._verify(entry)
+        with self._lock:
+            if self._entries.get(entry.import_name) is entry:
+                self._put(verified)
+        return verified

@@ -1,0 +1,158 @@
+"""Sites: the one thing the hook changes in a module. Gives each decorator of ours its *site*.
+
+    @memo(codec="json")                @memo(codec="json").at_site(("pkg.mod:train", "4f2a…"))
+    def train(data): ...        ->     def train(data): ...
+
+A site is (symbol, digest of the source), so a warm process knows what was decorated without reading or parsing
+anything. The call is written into the decorator expression, at the decorator's own position: no statement, no name and
+no line is added, so tracebacks, debuggers, coverage and doctest see the module as it was written. Every other function
+keeps the byte code that plain Python gives it.
+
+An expression is touched only if its name certainly means our decorator: bound exactly once in the whole module, in
+whatever scope, by `from hitsave import memo [as m]` or `import hitsave [as h]`, and no star import that could bind it
+again. Anything less certain (`try: from hitsave import memo` / `except ImportError: memo = ...`) stays as it is; such a
+function finds its source by its code object instead.
+
+The syntax tree comes from the `_ast` extension: importing `ast` costs 5 ms, and nothing here needs it.
+
+Cannot see: a name rebound from outside the module (`mod.memo = ...` before `mod` has run its `def`s), `exec`.
+"""
+
+from __future__ import annotations
+
+import _ast
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterator
+    from typing import Any
+
+    Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+DECORATORS = ("memo", "experiment")
+PACKAGE = "hitsave"
+
+
+def write_sites(tree: ast.Module, module: str, digest: str) -> bool:
+    """Write a site into each decorator of ours in `tree`, in place; whether there was one."""
+    names = decorator_names(tree)
+    if not names:
+        return False
+    changed = False
+    for function, qualname in functions(tree):
+        for position, decorator in enumerate(function.decorator_list):
+            if is_decorator(decorator, names):
+                function.decorator_list[position] = at_site(decorator, (f"{module}:{qualname}", digest))
+                changed = True
+    return changed
+
+
+def at_site(decorator: ast.expr, site: tuple[str, str]) -> ast.expr:
+    """The expression `decorator.at_site(site)`, located where `decorator` is."""
+    where: dict[str, Any] = {
+        name: getattr(decorator, name) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")
+    }
+    method = _ast.Attribute(decorator, "at_site", _ast.Load(), **where)
+    return _ast.Call(method, [constant(site, where)], [], **where)
+
+
+def constant(value: object, where: dict[str, Any]) -> ast.expr:
+    """A constant expression; a tuple is one for the compiler, though no source text makes it."""
+    return _ast.Constant(value, **where)  # type: ignore[arg-type]
+
+
+def is_decorator(expression: ast.expr, names: dict[str, str]) -> bool:
+    """Whether the expression is one of our decorators, plain or called; `names` as from `decorator_names`."""
+    if isinstance(expression, _ast.Call):
+        expression = expression.func
+    if isinstance(expression, _ast.Name):
+        return names.get(expression.id) in DECORATORS
+    return (
+        isinstance(expression, _ast.Attribute)
+        and expression.attr in DECORATORS
+        and isinstance(expression.value, _ast.Name)
+        and names.get(expression.value.id) == PACKAGE
+    )
+
+
+def decorator_names(tree: ast.Module) -> dict[str, str]:
+    """{name: "hitsave", "memo" or "experiment"} for each name that means it wherever it is bound in the module."""
+    names: dict[str, str] = {}
+    bound: dict[str, int] = {}
+    for name, meaning in bindings(tree):
+        if name == "*":
+            return {}
+        bound[name] = bound.get(name, 0) + 1
+        if meaning:
+            names[name] = meaning
+    return {name: meaning for name, meaning in names.items() if bound[name] == 1}
+
+
+def bindings(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """(name, meaning) for each place in `tree` that binds, deletes or declares a name, in any scope.
+
+    The meaning is "hitsave", "memo" or "experiment" for an import of it, "" for everything else. A star import gives
+    the name "*".
+    """
+    for node in walk(tree):
+        if isinstance(node, _ast.Name):
+            if not isinstance(node.ctx, _ast.Load):
+                yield node.id, ""
+        elif isinstance(node, _ast.ImportFrom):
+            ours = node.module == "hitsave" and not node.level
+            for alias in node.names:
+                yield alias.asname or alias.name, alias.name if ours and alias.name in DECORATORS else ""
+        elif isinstance(node, _ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                meaning = "hitsave" if top == "hitsave" and (alias.name == top or not alias.asname) else ""
+                yield alias.asname or top, meaning
+        elif isinstance(node, _ast.arg):
+            yield node.arg, ""
+        elif isinstance(node, (_ast.FunctionDef, _ast.AsyncFunctionDef, _ast.ClassDef)):
+            yield node.name, ""
+        elif isinstance(node, (_ast.Global, _ast.Nonlocal)):
+            yield from ((name, "") for name in node.names)
+        elif not isinstance(node, _ast.alias):
+            # `except E as name`, captures of `match`, type parameters: all keep a plain string in `name` or `rest`.
+            for field in ("name", "rest"):
+                name = getattr(node, field, None)
+                if isinstance(name, str):
+                    yield name, ""
+
+
+def walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """`tree` and every node below it, in no particular order."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        for field in node._fields:
+            value = getattr(node, field, None)
+            if isinstance(value, list):
+                pending.extend([item for item in value if isinstance(item, _ast.AST)])
+            elif isinstance(value, _ast.AST):
+                pending.append(value)
+
+
+# What can hold a statement: a function stands in nothing else.
+_BLOCKS = (_ast.stmt, _ast.excepthandler, _ast.match_case)
+
+
+def functions(tree: ast.AST) -> Iterator[tuple[Function, str]]:
+    """Each function definition in `tree` with its qualified name, as Python's `__qualname__` has it."""
+    pending: list[tuple[ast.AST, str]] = [(tree, "")]
+    while pending:
+        node, prefix = pending.pop()
+        if isinstance(node, (_ast.FunctionDef, _ast.AsyncFunctionDef)):
+            yield node, prefix + node.name
+            inside = f"{prefix}{node.name}.<locals>."
+        elif isinstance(node, _ast.ClassDef):
+            inside = f"{prefix}{node.name}."
+        else:
+            inside = prefix
+        for field in node._fields:
+            value = getattr(node, field, None)
+            if isinstance(value, list):
+                pending.extend([(item, inside) for item in value if isinstance(item, _BLOCKS)])
