@@ -12,6 +12,7 @@ import base64
 import binascii
 from typing import Any
 
+from hitsave.digest import digest_pairs
 from hitsave.evaluation import Key
 from hitsave.record import Record
 from hitsave.wire.evaluations import key_from_json, key_to_json
@@ -172,3 +173,8 @@ def from_base64(text: str, where: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise WireError(f"{where}: not base64") from None
+
+
+def lease_name(key: Key) -> str:
+    """The name of the lease on computing `key`."""
+    return digest_pairs("lease-v1", [("s", key.symbol), ("f", key.fingerprint), ("a", key.arguments)])

@@ -1,0 +1,1 @@
+"""The web dashboard: pages made here, no build step, nothing from other sites."""
