@@ -28,12 +28,13 @@ class FileRead(Record):
     """A file that an evaluation opened (or listed, or found missing), and what it held then.
 
     `path` is relative to the project root in POSIX form where it lies below it, else absolute. `digest` is of the
-    content, of the sorted names for a directory, and "" for a file that did not exist.
+    content, of the sorted names for a directory, of size and time for "stat" (the program asked for these), of the kind
+    of thing for "exists" (it asked for nothing else), and "" for a file that did not exist.
     """
 
     path: str
     digest: Digest
-    kind: str = "file"  # file | directory | absent | stat
+    kind: str = "file"  # file | directory | absent | stat | exists
 
 
 class Child(Record):
@@ -82,12 +83,20 @@ class Observed(Record):
 class Blob(Record):
     """An encoded result: which codec reads it, its size, and its bytes if they are at hand.
 
-    A store gives `data` as anything with the buffer protocol (a memory map for a large one); it has verified it.
+    A store gives `data` as anything with the buffer protocol (a memory map for a large one); it has verified it. What
+    `data` can be written through is given away: the decoded value may lie in it. An encoder gives a large result as
+    `parts`, to be written one after the other, so that an array isn't copied on its way to the store (`data` is then
+    empty); they may be the result's own memory, so they are good only until its receiver goes on.
     """
 
     codec: str
     data: Buffer
     size_bytes: int
+    parts: tuple[Buffer, ...] = ()
+
+    def buffers(self) -> tuple[Buffer, ...]:
+        """The encoded bytes, in one piece or several."""
+        return self.parts or (self.data,)
 
 
 class Evaluation(Record):

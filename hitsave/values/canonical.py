@@ -1,0 +1,373 @@
+"""The canonical form of any value, written piece by piece.
+
+A value is taken apart until only atoms are left. What isn't a builtin is taken apart by a *rule* (`hitsave.values.
+rules`): a function that returns `Parts`, a name and simpler values. A date is `Parts("date", 2026, 11, 5)`; an
+instance is its class and its attributes. So a rule is three lines, and only this file knows about bytes and cycles.
+
+    form   = marshal format 2                          atoms, and builtin containers of forms
+           | "@" form-of-tuple(name, parts…)           what a rule made of a value
+           | "U" count forms                           items without an order, sorted by their forms
+           | "b" length bytes | "B" length hash        a short buffer, a long one
+           | "H" hash                                  of a longer form (never inside a purely builtin value)
+           | "^" distance                              a container that encloses this one (a cycle)
+           | "&" distance hash                         another member of a cycle that was written in full before
+
+Every form says where it ends, so no two values share one by how their pieces join. `H` makes shared structure cheap:
+a form is written once per object, and each of its holders carries 17 bytes.
+
+**Cycles.** Containers are numbered in the order they are met, and a reference to one that is still open is written as
+the difference of the two numbers. A container that turns out to hold no reference to anything above it gives its
+number back, so numbers, like everything else here, don't depend on where in the value it stands, and its form is
+remembered. One that does belongs to a cycle, which is finished with its topmost member (Tarjan's algorithm; linear).
+Inside a cycle sharing can be seen (`a.peer is b`), elsewhere it can't. Members of a set can't rely on what another
+member met before them, since their order is arbitrary: each starts from what was known before the set.
+
+The stack is a list, not Python's own: a linked list of 100,000 nodes is an ordinary value.
+"""
+
+from __future__ import annotations
+
+from marshal import dumps
+
+from hitsave.errors import CannotDigest
+from hitsave.values.digest import (
+    ATOMS,
+    CONTAINERS,
+    FLAT_BYTES,
+    check_hashers,
+    dumps_or_nothing,
+    finish,
+    hash_long,
+    hash_pieces,
+    hashers_by_type,
+    is_big,
+    is_plain,
+)
+from hitsave.values.naming import type_name
+from hitsave.values.parts import Attributes, Buffer, Parts, Ruled, Unordered
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from hitsave.digest import Digest
+    from hitsave.values.digest import CodeDigest, Hashers
+
+_INLINE_BYTES = 4096  # a longer form is replaced by its hash
+_RAW_BYTES = 64  # a buffer up to this length is written out
+_WALK_DEPTH = 8  # below this depth we no longer try to leave a whole container to marshal
+_MAX_STEPS_AGAIN = 1_000_000
+_HEADS = {list: b"[", tuple: b"(", set: b"<", frozenset: b">", Unordered: b"U"}
+_UNORDERED = frozenset({set, frozenset, Unordered})
+HINT = (
+    "leave it out with ignore=, give a rule with hashers= or register_hasher(), "
+    "or define __hitsave_key__() on its class to return what stands for it"
+)
+
+
+def digest_by_parts(
+    value: object, *, code: CodeDigest, path: str, hashers: Hashers | None, budget: int | None
+) -> Digest:
+    """As `digest_value`, for any value."""
+    root = Buffer(value) if is_big(value) else value
+    return _digest(lambda: Canonical(code, hashers, budget=budget, path=path), root)
+
+
+def digest_arguments_by_parts(
+    names: tuple[str, ...], values: tuple[object, ...], *, code: CodeDigest, hashers: Hashers | None
+) -> Digest:
+    """As `digest_arguments`, for any values."""
+    given = [Buffer(value) if is_big(value) else value for value in values]
+    for index, name in enumerate(names):
+        if hashers and name in hashers:
+            given[index] = Ruled(values[index], hashers[name])
+    return _digest(lambda: Canonical(code, hashers, names=names), (names, tuple(given)))
+
+
+def _digest(make: Callable[[], Canonical], root: object) -> Digest:
+    canonical = make()
+    digest = finish(canonical.form(root))
+    where = canonical.doubtful
+    if where and finish(make().form(root)) != digest:
+        problem = "no stable digest, its class describes it differently each time it is asked"
+        raise CannotDigest(f"{where}: {problem}", hint=HINT, path=where)
+    return digest
+
+
+class _Frame:
+    """A container that is being written."""
+
+    __slots__ = ("count", "items", "kind", "known", "low", "number", "out", "plain", "value")
+
+    def __init__(self, kind: Any, items: list[Any], value: object, number: int, known: int) -> None:
+        self.kind = kind  # a builtin container type, or one of Parts, Attributes, Unordered
+        self.items = items  # children; of a dict its keys and values in turn
+        self.value = value
+        self.number = number
+        self.low = number  # the smallest number that anything in it refers to
+        self.known = known  # how much of `Canonical._cyclic` was there before it
+        self.count = 0  # children taken so far
+        self.out: list[bytes] = []
+        self.plain = kind in CONTAINERS  # builtins all the way down, as far as we have seen
+
+
+class Canonical:
+    """Writes the form of one value; for a single use."""
+
+    def __init__(
+        self,
+        code: CodeDigest,
+        hashers: Hashers | None = None,
+        *,
+        budget: int | None = None,
+        path: str = "",
+        names: tuple[str, ...] = (),
+    ) -> None:
+        from hitsave.values.rules import find_rule
+
+        self.code = code
+        self.doubtful = ""  # path of the first value that only its own pickling code could describe
+        self.state_is_dict: dict[type, bool] = {}  # for `rules.instances`: what it learnt about a class
+        self._find_rule = find_rule
+        self._hashers = dict(hashers_by_type)
+        if hashers:
+            check_hashers(hashers)
+            self._hashers.update({kind: rule for kind, rule in hashers.items() if isinstance(kind, type)})
+        self._budget = budget
+        self._path = path
+        self._names = names
+        self._stack: list[_Frame] = []
+        self._trail: list[object] = []  # the open containers, by number
+        self._open: dict[int, int] = {}  # id: number
+        self._memo: dict[int, tuple[object, bytes, bool]] = {}  # id: (the object, its form, whether it is plain)
+        self._cyclic: list[int] = []  # ids of those in the memo whose form depends on where their cycle was entered
+        self._steps_again = 0
+
+    def form(self, root: object) -> bytes:
+        """The canonical form of `root`."""
+        if type(root) in ATOMS:
+            return self._atom(root)
+        try:
+            return self._run(root)
+        except CannotDigest as error:
+            if error.path:
+                raise
+            where = self.path()
+            found = CannotDigest(f"{where}: {error.message}", hint=error.hint or HINT, path=where)
+            raise found from error.__cause__
+
+    def path(self) -> str:
+        """Where we are, as the user would write it: `model.callbacks[2]`."""
+        frames = self._stack
+        start = self._path
+        if self._names:
+            at = frames[1].count - 1 if len(frames) > 1 else -1
+            start = self._names[at] if 0 <= at < len(self._names) else ""
+            frames = frames[2:]
+        return f"{start}{''.join(map(_label, frames))}" or "value"
+
+    def _run(self, root: object) -> bytes:
+        stack = self._stack
+        entered = self._enter(root)
+        if entered is not None:
+            return entered
+        while True:
+            frame = stack[-1]
+            out = frame.out
+            items = frame.items
+            unordered = frame.kind in _UNORDERED
+            while frame.count < len(items):
+                child = items[frame.count]
+                frame.count += 1
+                if type(child) in ATOMS:
+                    out.append(self._atom(child))
+                    continue
+                if unordered:
+                    self._forget_since(frame)
+                form = self._seen(child, frame)
+                if form is None:
+                    form = self._enter(child)
+                    if form is None:
+                        break
+                out.append(form)
+            else:
+                form = self._leave(frame)
+                if not stack:
+                    return form
+                parent = stack[-1]
+                parent.out.append(form)
+                if not frame.plain:
+                    parent.plain = False
+                if frame.low < parent.low:
+                    parent.low = frame.low
+
+    def _atom(self, value: object) -> bytes:
+        form = dumps_or_nothing(value)
+        if not form:  # beyond 2 GiB
+            data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+            form = b"@" + dumps(type(value).__name__, 2) + _buffer_form(Buffer(data))
+        self._spend(len(form))
+        return form
+
+    def _seen(self, child: object, frame: _Frame) -> bytes | None:
+        """The form of an object that was met before, or None."""
+        key = id(child)
+        known = self._memo.get(key)
+        if known is not None:
+            if not known[2]:
+                frame.plain = False
+            return known[1]
+        number = self._open.get(key)
+        if number is None:
+            return None
+        frame.plain = False
+        if number < frame.low:
+            frame.low = number
+        return b"^" + _size(frame.number - number)
+
+    def _enter(self, value: object) -> bytes | None:
+        """The form of `value` if it can be written at once; else None, and it has a frame on the stack."""
+        kind: Any = type(value)
+        if kind in CONTAINERS:
+            if len(self._stack) <= _WALK_DEPTH and is_plain((value,), self._budget):
+                form = dumps_or_nothing(value)
+                if form and len(form) <= FLAT_BYTES:
+                    self._spend(len(form))
+                    if len(form) > _INLINE_BYTES:
+                        self._memo[id(value)] = (value, form, True)
+                    return form
+            items = _children(kind, value)
+            what: Any = value
+        else:
+            if self._stack:
+                self._stack[-1].plain = False
+            if kind is Buffer:
+                self._spend(value.size_bytes)  # type: ignore[attr-defined]
+                return _buffer_form(value)  # type: ignore[arg-type]
+            what = self._take_apart(value, kind)
+            kind = type(what)
+            if kind is Parts:
+                items = list(what.parts)
+            elif kind is Attributes:
+                items = _children(dict, what.items)
+            else:
+                items = what.items
+        self._spend(1)
+        number = len(self._trail)
+        self._stack.append(_Frame(kind, items, what, number, len(self._cyclic)))
+        self._trail.append(value)
+        self._open[id(value)] = number
+        return None
+
+    def _leave(self, frame: _Frame) -> bytes:
+        """The form of the topmost container, which is complete."""
+        kind = frame.kind
+        if kind in _UNORDERED:
+            self._forget_since(frame)
+            frame.out.sort()
+        body = b"".join(frame.out)
+        if kind is dict or kind is Attributes:
+            form = b"{" + body + b"0"
+        elif kind is Parts:
+            form = b"@(" + _size(len(frame.out) + 1) + dumps(frame.value.name, 2) + body  # type: ignore[attr-defined]
+        else:
+            form = _HEADS[kind] + _size(len(frame.out)) + body
+        if len(form) > FLAT_BYTES:
+            frame.plain = False
+        if not frame.plain and len(form) > _INLINE_BYTES:
+            form = b"H" + hash_long(form)
+        self._stack.pop()
+        if frame.low >= frame.number:
+            self._close(frame, form)
+        return form
+
+    def _close(self, frame: _Frame, form: bytes) -> None:
+        """Remember the form of a container that refers to nothing above it, and of the members of its cycle."""
+        trail = self._trail
+        first = frame.number
+        value = trail[first]
+        self._memo[id(value)] = (value, form, frame.plain)
+        if len(trail) > first + 1:
+            self._cyclic.append(id(value))
+            root = hash_long(form)
+            for number in range(first + 1, len(trail)):
+                member = trail[number]
+                del self._open[id(member)]
+                self._memo[id(member)] = (member, b"&" + _size(number - first) + root, False)
+                self._cyclic.append(id(member))
+        del self._open[id(value)]
+        del trail[first:]
+
+    def _forget_since(self, frame: _Frame) -> None:
+        """Forget what members of the unordered `frame` met on their way through a cycle."""
+        trail = self._trail
+        again = len(trail) - frame.number - 1 + len(self._cyclic) - frame.known
+        if again:
+            self._steps_again += again
+            if self._steps_again > _MAX_STEPS_AGAIN:
+                raise CannotDigest("no stable digest for sets of objects that refer to each other in so many ways")
+            for member in trail[frame.number + 1 :]:
+                del self._open[id(member)]
+            del trail[frame.number + 1 :]
+            for key in self._cyclic[frame.known :]:
+                self._memo.pop(key, None)
+            del self._cyclic[frame.known :]
+
+    def _take_apart(self, value: Any, kind: type) -> object:
+        if kind is Parts or kind is Attributes or kind is Unordered:
+            return value
+        hasher = None
+        if kind is Ruled:
+            value, hasher, kind = value.value, value.hasher, type(value.value)
+        elif self._hashers:
+            hasher = next((self._hashers[base] for base in kind.__mro__ if base in self._hashers), None)
+        try:
+            if hasher is not None:
+                return Parts("hasher", kind, hasher(value))
+            return self._find_rule(kind)(value, self)
+        except CannotDigest:
+            raise
+        # The user's own code runs here (a hasher, __hitsave_key__, __reduce__, __getstate__ ...), so anything may come.
+        except Exception as error:  # noqa: BLE001
+            problem = f"no stable digest for a value of type {type_name(kind)} ({error or type(error).__name__})"
+            raise CannotDigest(problem) from error
+
+    def _spend(self, size_bytes: int) -> None:
+        if self._budget is not None:
+            self._budget -= size_bytes
+            if self._budget < 0:
+                raise CannotDigest("too large to be digested here")
+
+
+def _children(kind: type, value: Any) -> list[Any]:
+    # `list` first: one step under the interpreter's lock, so another thread can't change the dict under us.
+    return [part for item in list(value.items()) for part in item] if kind is dict else list(value)
+
+
+def _size(number: int) -> bytes:
+    return number.to_bytes(4, "little")
+
+
+def _buffer_form(buffer: Buffer) -> bytes:
+    length = buffer.size_bytes.to_bytes(8, "little")
+    if buffer.size_bytes <= _RAW_BYTES:
+        return b"b" + length + b"".join(buffer.pieces)
+    return b"B" + length + hash_pieces(buffer.pieces, buffer.size_bytes)
+
+
+def _label(frame: _Frame) -> str:
+    """What leads from a container to the child that was last taken from it."""
+    at = frame.count - 1
+    if at < 0 or frame.kind is Parts:
+        return ""
+    if frame.kind in _UNORDERED:
+        return "{...}"
+    if frame.kind is list or frame.kind is tuple:
+        return f"[{at}]"
+    key = frame.items[at & ~1]
+    if at % 2 == 0:
+        return f".keys()[{at // 2}]"
+    if frame.kind is Attributes and isinstance(key, str):
+        return f".{key}"
+    return f"[{key!r:.40}]" if type(key) in ATOMS else f"[<{type_name(type(key))}>]"

@@ -1,0 +1,20 @@
+"""Names of types."""
+
+from __future__ import annotations
+
+
+def module_name(cls: type) -> str:
+    """The module that `cls` says it is from; "" if it says nothing sensible (some of Cython's metaclasses)."""
+    name: object = cls.__module__
+    return name if isinstance(name, str) else ""
+
+
+def package_name(cls: type) -> str:
+    """The top-level package that `cls` says it is from."""
+    return module_name(cls).partition(".")[0]
+
+
+def type_name(cls: type) -> str:
+    """How a message names a type."""
+    module = module_name(cls)
+    return cls.__qualname__ if module in ("builtins", "") else f"{module}.{cls.__qualname__}"
