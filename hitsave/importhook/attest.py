@@ -86,9 +86,9 @@ def verify(entry: Entry) -> Entry:
 
 
 def _verified(entry: Entry) -> Entry:
-    return Entry(
-        entry.import_name, entry.path, entry.data, kind=entry.kind, module_name=entry.module_name, digest=entry.digest
-    )
+    verified = entry.under(entry.import_name)
+    verified.unverified = False
+    return verified
 
 
 def _examine(name: str, namespace: dict[str, Any], path: str, data: bytes | None = None) -> Entry:

@@ -1,9 +1,9 @@
 """`HitsaveFinder`: stands first in `sys.meta_path`, and changes nothing but the loader of the project's own sources.
 
 For a name that may be the project's it asks the finders behind it, in their order, exactly as importlib would; the
-first spec found is the one that importlib gets. If its loader is Python's plain `SourceFileLoader` and the file is ours,
-the loader is replaced by ours. Any other loader (pytest's, beartype's, one of an editable install) wins: what it is about
-to load is noted, so that the code can be attested later.
+first spec found is the one that importlib gets. If its loader is Python's plain `SourceFileLoader` and the file is
+ours, the loader is replaced by ours. Any other loader (pytest's, beartype's, one of an editable install) wins: what it
+is about to load is noted, so that the code can be attested later.
 
 It never calls `importlib.util.find_spec` (it may run under an import lock), patches nothing, and holds no lock.
 """
@@ -19,7 +19,7 @@ from hitsave.importhook.loader import HitsaveLoader, note_foreign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -35,13 +35,17 @@ class HitsaveFinder:
         self._hook = hook
         self._scope = hook.scope
         self._asking = _thread._local()
+        self.awaited: dict[str, Callable[[ModuleType], None]] = {}  # foreign module -> who wants to know it is loaded
 
     @as_importlib
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The spec that the rest of `sys.meta_path` finds, with our loader if the source is ours; None if foreign."""
-        if not self._scope.may_own(fullname, path) or fullname.partition(".")[0] == OURS:
+        # Our own modules first: what the hook imports while it works can't come back to the hook.
+        if fullname.partition(".")[0] == OURS:
+            return None
+        if not self._scope.may_own(fullname, path) and fullname not in self.awaited:
             return None
         # A finder behind us may ask the import system for the same name in turn: it must not come back to us.
         asking = self._asking.__dict__.setdefault("names", set())
@@ -74,6 +78,11 @@ class HitsaveFinder:
 
     def _claimed(self, fullname: str, spec: ModuleSpec) -> ModuleSpec:
         loader, origin = spec.loader, spec.origin
+        if fullname in self.awaited and type(loader) is SourceFileLoader:
+            from hitsave.importhook.multiproc import AwaitingLoader
+
+            spec.loader = AwaitingLoader(loader.name, loader.path, self.awaited.pop(fullname))
+            return spec
         if not isinstance(origin, str) or not spec.has_location or not self._scope.owns(origin):
             return spec
         if spec.submodule_search_locations is not None:

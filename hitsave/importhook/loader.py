@@ -49,7 +49,7 @@ class HitsaveLoader(SourceFileLoader):
             code, entry = found
         running = self.__dict__.pop("_running", None)
         if running is None:
-            self._hook.loaded.hand_out(entry)
+            self._hook.loaded.hand_out(entry, self)
         else:
             running.append(entry)
             self._hook.loaded.begin(entry)
@@ -74,20 +74,15 @@ class HitsaveLoader(SourceFileLoader):
         """`data` (bytes, text or a syntax tree) compiled, with the sites of our decorators written in. Pure."""
         name = fullname or self.name
         tree = _call_with_frames_removed(self._hook.rewriting.parse, data, path, name)
-        return _compile(data if tree is None else tree, path, name, _optimize)
+        options: dict[str, Any] = {"module": name} if sys.version_info >= (3, 15) else {}
+        code: CodeType = _call_with_frames_removed(
+            compile, data if tree is None else tree, path, "exec", dont_inherit=True, optimize=_optimize, **options
+        )
+        return code
 
     def __reduce__(self) -> tuple[object, ...]:
         # A spec that is pickled or copied must not carry the hook of this process along.
         return SourceFileLoader, (self.name, self.path)
-
-
-@as_importlib
-def _compile(source: Any, path: Any, name: str, optimize: int) -> CodeType:
-    options: dict[str, Any] = {"module": name} if sys.version_info >= (3, 15) else {}
-    code: CodeType = _call_with_frames_removed(
-        compile, source, path, "exec", dont_inherit=True, optimize=optimize, **options
-    )
-    return code
 
 
 @as_importlib
@@ -138,6 +133,22 @@ def _keep_code(hook: Hook, fullname: str, path: str, data: bytes, stat: os.stat_
             if place is not None:
                 bytecode.write_own(place, path, data, code, stat)
     return Entry(fullname, path, data, module_name=module_name)
+
+
+def script_code(hook: Hook, path: str) -> CodeType:
+    """The code of a script, recorded as `__main__`.
+
+    Python keeps no `.pyc` of a script, so neither do we; unless it is a project's own and has to be rewritten.
+    """
+    data, before, after = _read_source(path)
+    name = "__main__"
+    keep = hook.scope.owns(path) and hook.rewriting.concerns(data, path, name)
+    found = _find_code(hook, name, path, data, after) if keep else None
+    if found is None:
+        code = HitsaveLoader(name, path, hook).source_to_code(data, path, name)
+        found = code, _keep_code(hook, name, path, data, before, code) if keep else Entry(name, path, data)
+    hook.loaded.put(found[1])
+    return found[0]
 
 
 def _end(loaded: LoadedSources, running: list[Entry], *, finished: bool) -> None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import sys
 
 from hitsave.digest import Digest, digest_bytes
 from hitsave.record import Record
@@ -105,6 +106,18 @@ class Entry:
             Source(name, self.path, self.data, self.digest, package), name, self.import_name, self.kind, self.revision
         )
 
+    def under(self, import_name: str) -> Entry:
+        """The same text, executed under another name."""
+        return Entry(
+            import_name,
+            self.path,
+            self.data,
+            kind=self.kind,
+            module_name=self.module_name,
+            digest=self._digest,
+            unverified=self.unverified,
+        )
+
     def named(self, name_of: Callable[[str], str | None]) -> str:
         """The canonical module name; computed once."""
         if self.module_name is None:
@@ -143,6 +156,7 @@ class LoadedSources:
         self._before: dict[str, Entry | None] = {}  # import name -> what a running execution would replace
         self._names: dict[str, str] = {}  # canonical name -> import name, of the entries named so far
         self._unnamed: list[Entry] = []
+        self._handed: dict[str, tuple[Entry, object]] = {}  # import name -> what somebody else may be running, loader
         self._earlier: dict[str, list[Entry]] = {}  # canonical name -> texts no longer in force
 
     # -- written by the loader ---------------------------------------------------------------------------------------
@@ -179,7 +193,7 @@ class LoadedSources:
                 before.unverified = before.unverified or True
                 self._put(before)
 
-    def hand_out(self, entry: Entry) -> None:
+    def hand_out(self, entry: Entry, loader: object) -> None:
         """Code was given to somebody who runs it on their own (`runpy`), or only looks at it.
 
         It isn't in force for its import name: the module under that name, if any, ran from something else. Functions
@@ -187,6 +201,9 @@ class LoadedSources:
         """
         name = entry.named(self.name_of)
         with self._lock:
+            # The first that a loader handed out is what `runpy` runs; whoever asks it again only wants to look.
+            if self._handed.get(entry.import_name, (None, None))[1] is not loader:
+                self._handed[entry.import_name] = entry, loader
             self._keep(name, entry)
             self.revision += 1
 
@@ -221,6 +238,7 @@ class LoadedSources:
 
     def by_import_name(self, name: str) -> Loaded | None:
         """What `sys.modules[name]` was executed from; None if unknown."""
+        self._name_all()
         entry = self._entries.get(name)
         return None if entry is None else self._settled(entry).loaded(self.name_of)
 
@@ -250,6 +268,8 @@ class LoadedSources:
 
     def _name_all(self) -> None:
         """Give every new entry its canonical name. Not while importing: it costs system calls."""
+        if self._handed:
+            self._adopt_main()
         while self._unnamed:
             try:
                 entry = self._unnamed.pop(0)
@@ -257,6 +277,15 @@ class LoadedSources:
                 return
             if self._entries.get(entry.import_name) is entry:
                 self._names[entry.named(self.name_of)] = entry.import_name
+
+    def _adopt_main(self) -> None:
+        """Put in force what `runpy` runs as `__main__` (`python -m`) or, in a spawned child, as `__mp_main__`."""
+        for name in ("__main__", "__mp_main__"):
+            spec = getattr(sys.modules.get(name), "__spec__", None)
+            handed, loader = self._handed.get(getattr(spec, "name", ""), (None, None))
+            if handed is not None and loader is getattr(spec, "loader", None):
+                del self._handed[handed.import_name]
+                self.put(handed.under(name))
 
     def _settled(self, entry: Entry) -> Entry:
         if not entry.unverified:

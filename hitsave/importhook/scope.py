@@ -17,6 +17,8 @@ from __future__ import annotations
 import os
 import sys
 
+from hitsave.project import find_project  # here, not where it is used: that is in the middle of an import
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,8 +194,6 @@ class Scope:
 
     def _look_up(self) -> None:
         if not self._looked_up:
-            from hitsave.project import find_project
-
             self._looked_up = True
             self.projects = (*self.projects, find_project(start_folder()))
 
