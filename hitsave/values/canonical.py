@@ -351,6 +351,8 @@ def _size(number: int) -> bytes:
 
 def _buffer_form(buffer: Buffer) -> bytes:
     length = buffer.size_bytes.to_bytes(8, "little")
+    if buffer.hash is not None:
+        return b"B" + length + buffer.hash
     if buffer.size_bytes <= _RAW_BYTES:
         return b"b" + length + b"".join(buffer.pieces)
     return b"B" + length + hash_pieces(buffer.pieces, buffer.size_bytes)

@@ -37,16 +37,19 @@ class Unordered:
 
 
 class Buffer:
-    """Contiguous bytes, hashed in place; or the pieces that they would consist of, made one at a time."""
+    """Contiguous bytes, hashed in place; or the pieces that they would consist of, made one at a time; or their hash."""
 
-    __slots__ = ("pieces", "size_bytes")
+    __slots__ = ("hash", "pieces", "size_bytes")
 
-    def __init__(self, data: Any, pieces: Iterable[Any] | None = None, size_bytes: int = 0) -> None:
-        if pieces is None:
+    def __init__(
+        self, data: Any, pieces: Iterable[Any] | None = None, size_bytes: int = 0, hash_bytes: bytes | None = None
+    ) -> None:
+        if data is not None:
             view = memoryview(data).cast("B")
             pieces, size_bytes = (view,), view.nbytes
-        self.pieces = pieces
+        self.pieces = pieces or ()
         self.size_bytes = size_bytes
+        self.hash = hash_bytes
 
 
 class Ruled:

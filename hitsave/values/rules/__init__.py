@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 # Top-level package of a type or of one of its bases: the module here that has a `find(cls) -> Rule | None`.
 _FAMILIES = {
     "numpy": "arrays",
+    "pandas": "frames",
+    "pyarrow": "arrow",
+    "polars": "polars",
+    "scipy": "sparse",
+    "torch": "tensors",
 }
 _known: dict[type, Rule] = {**standard.by_type(), **function_rules()}
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Rule = Callable[[Any, Canonical], Parts]
 
 _CHUNK_BYTES = 1 << 22
+_LONG_BYTES = 1 << 16  # as `digest.hash_long` counts
+_ROWS_IN_STEP = 1 << 14
 
 
 def find(cls: type) -> Rule | None:
@@ -82,6 +84,28 @@ def elements(array: Any) -> object:
     if array.flags.c_contiguous:
         return Buffer(array.reshape(-1).view(numpy.uint8))
     return Buffer(None, _slices(array), array.nbytes)
+
+
+def hash_in_step(columns: list[Any]) -> list[Buffer | None]:
+    """The elements of one-dimensional arrays that lie in one block of memory, row beside row; None for a short one.
+
+    Each is read a few thousand rows at a time, all in turn, so that what one brings into the cache serves the next: twice
+    as fast as column after column.
+    """
+    long = [column for column in columns if column.nbytes > _LONG_BYTES and column.dtype.char not in "gG"]
+    if not long:
+        return [None] * len(columns)
+    import numpy
+    from xxhash import xxh3_128
+
+    hashers = {id(column): xxh3_128() for column in long}
+    for start in range(0, max(map(len, long)), _ROWS_IN_STEP):
+        for column in long:
+            hashers[id(column)].update(numpy.ascontiguousarray(column[start : start + _ROWS_IN_STEP]).view(numpy.uint8))
+    return [
+        Buffer(None, size_bytes=column.nbytes, hash_bytes=hashers[id(column)].digest()) if id(column) in hashers else None
+        for column in columns
+    ]
 
 
 def _array(value: Any, _: Canonical) -> Parts:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from hitsave.values.canonical import Canonical
 
 # Their pickling code is known to depend on nothing but the value.
-_TRUSTED = frozenset({"numpy", "pandas", "sklearn", "scipy", "pyarrow", "polars", "torch", "xarray", "pydantic_core"})
+_TRUSTED = frozenset(
+    ("numpy", "pandas", "sklearn", "scipy", "pyarrow", "polars", "torch", "xarray", "pydantic_core", "pytz", "dateutil")
+)
 
 
 def by_key(value: Any, _: Canonical) -> Parts:
