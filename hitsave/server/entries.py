@@ -7,6 +7,7 @@ entry may name it.
 
 from __future__ import annotations
 
+import fnmatch
 import time
 from typing import Any
 
@@ -33,7 +34,7 @@ from hitsave.server.database.tables import (
 )
 from hitsave.server.problems import Problem
 from hitsave.wire import Manifest, canonical_json
-from hitsave.wire.evaluations import observed_to_json
+from hitsave.wire.evaluations import CONDITIONS, observed_to_json
 from hitsave.wire.messages import MAX_CANDIDATES, lease_name
 
 # Candidates are sent newest first until this many bytes of manifests are together; the client takes the rest as a miss.
@@ -91,7 +92,8 @@ def store(connection: Connection, project_id: int, offer: Offer) -> Stored:
     if not rows and offer.fence and leases.is_fenced_off(connection, project_id, name, offer.fence):
         return Stored("fenced-off", 0, function_id)
     _claim_blob(connection, project_id, offer, now)
-    ran = evaluation.observed.ran + ("",) + evaluation.observed.reached
+    observation = evaluation.observed
+    ran = (*observation.ran, "", *observation.reached, "", *observation.carried)
     entry_id: int = connection.execute(
         sa.insert(entries)
         .values(
@@ -101,8 +103,8 @@ def store(connection: Connection, project_id: int, offer: Offer) -> Stored:
             arguments=key.arguments,
             observed=observed,
             conditions=conditions,
-            ran=digest_text("\n".join(ran)) if evaluation.observed.complete else "",
-            narrowed=evaluation.observed.narrowed,
+            ran=digest_text("\n".join(ran)) if observation.complete else "",
+            narrowed=observation.narrowed,
             manifest=offer.text,
             tag=offer.tag,
             signer=offer.manifest.signer,
@@ -179,6 +181,20 @@ def find_candidates(connection: Connection, project_id: int, key: Key) -> list[A
     return found
 
 
+def list_page(connection: Connection, project_id: int, pattern: str, below_id: int, limit: int) -> list[Any]:
+    """Entries of symbols that match a glob, newest first, below an id (0: from the newest)."""
+    wanted = sa.select(entries.c.id, entries.c.manifest, entries.c.tag).where(entries.c.project_id == project_id)
+    if pattern != "*":
+        chosen = connection.execute(
+            sa.select(functions.c.id, functions.c.symbol).where(functions.c.project_id == project_id)
+        )
+        ids = [row.id for row in chosen if fnmatch.fnmatchcase(row.symbol, pattern)]
+        wanted = wanted.where(entries.c.function_id.in_(ids[:30_000]))
+    if below_id:
+        wanted = wanted.where(entries.c.id < below_id)
+    return list(connection.execute(wanted.order_by(entries.c.id.desc()).limit(limit)).all())
+
+
 def _parameters(project_id: int, key: Key) -> dict[str, object]:
     return {
         "project": project_id,
@@ -235,7 +251,7 @@ CANDIDATES = (
 def digest_conditions(evaluation: Evaluation) -> str:
     """The digest of what must still hold for the result to be used. `ran` is no condition: it narrows the key."""
     shown = observed_to_json(evaluation.observed)
-    return digest_text(canonical_json({name: shown.get(name) for name in ("files", "environment", "live", "children")}))
+    return digest_text(canonical_json({name: shown.get(name) for name in CONDITIONS}))
 
 
 def write_cells(connection: Connection, function_id: int, entry_id: int, evaluation: Evaluation) -> None:

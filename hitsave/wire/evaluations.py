@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from collections.abc import Callable
 from typing import Any
 
 from hitsave.digest import Digest, Fingerprint
@@ -16,7 +18,7 @@ from hitsave.symbol import Symbol
 from hitsave.wire.reading import Reader, WireError, check_digest, check_symbol, check_text
 
 MAX_PATH = 4096
-FILE_KINDS = ("file", "directory", "absent", "stat")
+_FILE_KIND = re.compile(r"[a-z]{1,16}\Z")
 
 
 def key_to_json(key: Key) -> dict[str, str]:
@@ -68,36 +70,42 @@ def evaluation_from_json(value: Any, where: str = "evaluation") -> Evaluation:
 
 def observed_to_json(observed: Observed) -> dict[str, Any]:
     """What an evaluation observed; defaults left out."""
-    found: dict[str, Any] = {
-        "files": [[f.path, f.digest, f.kind] for f in observed.files],
-        "environment": [list(pair) for pair in observed.environment],
-        "live": [list(pair) for pair in observed.live],
-        "children": [[c.symbol, c.arguments, c.result, base64.b64encode(c.call).decode()] for c in observed.children],
-        "ran": list(observed.ran),
-        "reached": list(observed.reached),
-        "complete": observed.complete,
-        "incomplete_because": observed.incomplete_because,
-        "narrowed": observed.narrowed,
-        "impurities": list(observed.impurities),
-    }
+    found = {name: WRITERS[shape](getattr(observed, name)) for name, shape in OBSERVED_SHAPES.items()}
     return {name: value for name, value in found.items() if value}
 
 
 def observed_from_json(value: Any, where: str = "observed") -> Observed:
     """What an evaluation observed. Raises `WireError`."""
     read = Reader(value, where)
-    return Observed(
-        files=read.items("files", _file),
-        environment=read.items("environment", _environment),
-        live=read.items("live", _live),
-        children=read.items("children", _child),
-        ran=read.items("ran", _symbol),
-        reached=read.items("reached", _symbol),
-        complete=read.boolean("complete", False),
-        incomplete_because=read.text("incomplete_because", ""),
-        narrowed=read.digest("narrowed", ""),
-        impurities=read.items("impurities", check_text),
-    )
+    found: dict[str, Any] = {}
+    for name, shape in OBSERVED_SHAPES.items():
+        if name in read.value:
+            if shape in READERS:
+                found[name] = read.items(name, READERS[shape])
+            else:
+                found[name] = read.boolean(name) if shape == "boolean" else read.text(name)
+    return Observed(**found)
+
+
+# Every field of `Observed` with the shape of its value; a test fails when one is missing here.
+OBSERVED_SHAPES = {
+    "files": "files",
+    "environment": "pairs",
+    "live": "named",
+    "children": "children",
+    "ran": "symbols",
+    "reached": "symbols",
+    "complete": "boolean",
+    "incomplete_because": "text",
+    "narrowed": "text",
+    "impurities": "texts",
+    "below_files": "files",
+    "below_environment": "pairs",
+    "below_live": "named",
+    "carried": "symbols",
+}
+# The fields that are conditions: a stored result is used only if they still hold. The others narrow the key or explain.
+CONDITIONS = tuple(name for name, shape in OBSERVED_SHAPES.items() if shape in ("files", "pairs", "named", "children"))
 
 
 def _symbol(value: Any, where: str) -> Symbol:
@@ -112,11 +120,9 @@ def _row(value: Any, where: str, width: int) -> list[Any]:
 
 def _file(value: Any, where: str) -> FileRead:
     path, digest, kind = _row(value, where, 3)
-    if kind not in FILE_KINDS:
-        raise WireError(f"{where}: the kind of a file is one of {', '.join(FILE_KINDS)}")
-    return FileRead(
-        check_text(path, where, MAX_PATH), Digest(check_digest(digest, where, empty_allowed=True)), str(kind)
-    )
+    if not isinstance(kind, str) or not _FILE_KIND.match(kind):
+        raise WireError(f"{where}: the kind of a file is a word such as file, directory or absent")
+    return FileRead(check_text(path, where, MAX_PATH), Digest(check_digest(digest, where, empty_allowed=True)), kind)
 
 
 def _environment(value: Any, where: str) -> tuple[str, str]:
@@ -141,3 +147,25 @@ def _child(value: Any, where: str) -> Child:
         Digest(check_digest(result, where, empty_allowed=True)),
         encoded,
     )
+
+
+WRITERS: dict[str, Callable[[Any], Any]] = {
+    "files": lambda files: [[f.path, f.digest, f.kind] for f in files],
+    "pairs": lambda pairs: [list(pair) for pair in pairs],
+    "named": lambda pairs: [list(pair) for pair in pairs],
+    "children": lambda children: [
+        [c.symbol, c.arguments, c.result, base64.b64encode(c.call).decode()] for c in children
+    ],
+    "symbols": list,
+    "texts": list,
+    "text": str,
+    "boolean": bool,
+}
+READERS: dict[str, Callable[[Any, str], Any]] = {
+    "files": _file,
+    "pairs": _environment,
+    "named": _live,
+    "children": _child,
+    "symbols": _symbol,
+    "texts": check_text,
+}

@@ -93,6 +93,20 @@ async def get_entries(call: Call) -> Response:
     return answer({"entries": found}, headers={"ETag": etag, "Cache-Control": "private, no-cache"})
 
 
+async def list_entries(call: Call) -> Response:
+    """Entries whose symbol matches the glob `pattern`, newest first, in pages: pass `next` as `cursor`."""
+    pattern = call.request.query_params.get("pattern", "*")[:512]
+    limit = call.query_integer("limit", 100, low=1, high=500)
+    cursor = call.request.query_params.get("cursor") or "0"
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+        raise Problem("bad-cursor", "Pass on what the last page gave as `next`.")
+    rows = await call.state.database.report(
+        lambda c: entries.list_page(c, call.project_id, pattern, int(cursor), limit + 1)
+    )
+    found = [Entry(row.manifest, row.tag).to_json() for row in rows[:limit]]
+    return answer({"entries": found, "next": str(rows[limit - 1].id) if len(rows) > limit else ""})
+
+
 async def put_entry(call: Call) -> Response:
     """Store an entry: 201 new, 200 the same was there, 409 another result was, 412 the lease was lost to another."""
     key = _key(call)

@@ -35,6 +35,8 @@ def _object(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
 
 
 _KEY = _object(("symbol", "fingerprint", "arguments"), symbol=_SYMBOL, fingerprint=_DIGEST, arguments=_DIGEST)
+_KEY_REF = {"$ref": "#/components/schemas/Key"}
+_RUN = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Key": _KEY,
     "Lookup": _object(
@@ -56,7 +58,13 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "AcquireLease": _object(("ttl_s",), ttl_s=_integer(1, 600), holder=_text(100)),
     "RenewLease": _object(("token", "ttl_s"), token=_DIGEST, ttl_s=_integer(1, 600)),
     "BeginUpload": _object(("blob", "size_bytes"), blob=_BLOB, size_bytes=_integer(0, 5 << 30)),
-    "StartRun": _object(("key",), key={"$ref": "#/components/schemas/Key"}, title=_text(4000), host=_text(100)),
+    "StartRun": _object(
+        ("key",),
+        id={"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        key={"$ref": "#/components/schemas/Key"},
+        title=_text(4000),
+        host=_text(100),
+    ),
     "ChangeRun": _object(("status",), status={"enum": ["running", "ok", "failed"]}, error=_text(65_536)),
     "PutProject": _object((), quota_bytes=_integer(0, 1 << 53)),
     "PostToken": _object(
@@ -98,6 +106,7 @@ QUERY: dict[str, tuple[str, dict[str, Any]]] = {
     "list_runs": ("limit", _integer(1, 200)),
     "list_audit": ("limit", _integer(1, 1000)),
     "put_snapshot": ("name", _text(200)),
+    "list_entries": ("pattern", _text(200)),
 }
 
 

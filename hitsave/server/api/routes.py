@@ -59,6 +59,7 @@ ROUTES = (
         "write",
         answers=(204,),
     ),
+    ApiRoute("GET", f"{P}/entries", entries.list_entries, "read"),
     ApiRoute("GET", f"{P}/leases/{{lease}}", leases.wait, "read"),
     ApiRoute("POST", f"{P}/leases/{{lease}}", leases.acquire, "write", "AcquireLease", (201,)),
     ApiRoute("PUT", f"{P}/leases/{{lease}}", leases.renew, "write", "RenewLease"),

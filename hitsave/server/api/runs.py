@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from starlette.responses import Response
 
 from hitsave.server.api.call import Call, Problem, answer, nothing
+from hitsave.server.database.engine import insert_ignore
 from hitsave.server.database.tables import functions, runs
 from hitsave.wire import key_from_json
 
@@ -21,9 +22,12 @@ async def start(call: Call) -> Response:
     """Announce a run: 201 with its id."""
     read = await call.reader()
     key = key_from_json(read.value.get("key"), "body.key")
+    run_id = read.digest("id", "") or secrets.token_hex(16)
+    if len(run_id) > 32:
+        raise Problem("bad-request", "The id of a run has at most 32 characters.")
     now = time.time()
     values = {
-        "id": secrets.token_hex(16),
+        "id": run_id,
         "project_id": call.project_id,
         "symbol": key.symbol,
         "fingerprint": key.fingerprint,
@@ -36,8 +40,9 @@ async def start(call: Call) -> Response:
         "host": read.text("host", "", limit=100),
         "error": "",
     }
-    await call.state.database.write(lambda c: c.execute(sa.insert(runs).values(**values)))
-    return answer({"id": values["id"]}, 201)
+    if not await call.state.database.write(lambda c: insert_ignore(c, runs, values)):
+        raise Problem("already-exists", "There is a run with this id.")
+    return answer({"id": run_id}, 201)
 
 
 async def change(call: Call) -> Response:

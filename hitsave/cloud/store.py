@@ -1,0 +1,447 @@
+"""`CloudStore`: a store that happens to be far away.
+
+One round trip answers a miss or a small hit. What comes back is used only if its signature was made with a key on
+this machine, names exactly the call asked for, and its bytes have the digest that was signed. Saving only adds to the
+outbox. Whatever the server does (dead, slow, lying), a call waits at most its budget and never gets a wrong value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import socket
+import sqlite3
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+
+from hitsave.cloud import records
+from hitsave.cloud.client import Client
+from hitsave.cloud.leases import TTL_S, HeldLeases
+from hitsave.cloud.outbox import Outbox, OutboxFull
+from hitsave.cloud.runs import RunReporter
+from hitsave.cloud.signing import Signer
+from hitsave.cloud.transport import Refused, Transport, Unreachable
+from hitsave.cloud.uploader import ENTRY_PURPOSE, RECORD_PURPOSE, Uploader, record_message
+from hitsave.digest import Digest, Fingerprint, digest_text
+from hitsave.errors import StoreError, UntrustedEntry
+from hitsave.evaluation import Blob, Evaluation, Key
+from hitsave.record import Record
+from hitsave.store.authenticity import Seal, open_machine_keys
+from hitsave.store.contract import Mark, Stats, Store
+from hitsave.store.trouble import Trouble
+from hitsave.symbol import Symbol
+from hitsave.wire import (
+    Answer,
+    Entry,
+    Lookup,
+    Manifest,
+    WireError,
+    canonical_json,
+    evaluation_to_json,
+    parse_manifest,
+)
+from hitsave.wire.messages import INLINE_MAX_BYTES, lease_name
+
+ANY_CODE = Fingerprint("-")
+MISS_KEPT_S = 2.0
+KNOWN_MAX = 2000
+INLINE_KEPT_BYTES = 64 << 20
+
+
+class CloudSettings(Record):
+    """Where the server is and how patient we are. `mode` is both, pull (never upload) or push (never look up).
+
+    `budget_s` bounds a look-up; a download may also take as long as the computation that it saves. `wait_s` bounds how
+    long a call waits for a colleague who computes the same just now; 0 never waits. `share_sources` also uploads the
+    source text of what a result depends on, for `why` and the dashboard.
+    """
+
+    url: str
+    api_key: str
+    project: str = "default"
+    mode: str = "both"
+    budget_s: float = 2.0
+    wait_s: float = 60.0
+    exit_wait_s: float = 2.0
+    lease_s: int = TTL_S
+    share_sources: bool = True
+    strict: bool = False
+
+
+class _Known(Record):
+    """What we know of an evaluation that the server has: the name of its blob, and its bytes if they came along."""
+
+    blob: str
+    inline: bytes | None
+
+
+class CloudStore:
+    """Implements `hitsave.store.contract.Store`. `local` is the store that keeps large results while they wait."""
+
+    def __init__(
+        self, settings: CloudSettings, *, config_dir: str, outbox_dir: str, local: Store | None = None
+    ) -> None:
+        self.settings = settings
+        self.trouble = Trouble(settings.url, strict=settings.strict)
+        self.signer = Signer(config_dir, settings.project)
+        self.client = Client(Transport(settings.url, settings.api_key), settings.project)
+        self.leases = HeldLeases(self.client, settings.lease_s)
+        place = f"{self.client.transport.url} {settings.project}"
+        self.outbox = Outbox(outbox_dir, place, Seal(open_machine_keys(config_dir), b"hitsave-outbox"))
+        self.uploader = Uploader(
+            self.client, self.outbox, self.signer, self._find_local, self._report, on_done=self._uploaded
+        )
+        self.runs = RunReporter(self.client)
+        self._local = local
+        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(6)}"
+        self._refused_for_good = False
+        self._no_waiting_until = 0.0
+        self._lock = threading.Lock()
+        self._known: OrderedDict[Evaluation, _Known] = OrderedDict()
+        self._inline_bytes = 0
+        self._misses: dict[Key, float] = {}
+        self._candidates: dict[tuple[str, str], tuple[float, list[Evaluation]]] = {}
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    # ---- look-up
+
+    def find(self, key: Key) -> list[Evaluation]:
+        """Every evaluation under the exact key, newest first. May wait for a colleague who computes it just now."""
+        if not self._may_pull() or self._misses.get(key, 0.0) > time.monotonic():
+            return []
+        answer = self._look_up(key, lease=True)
+        if answer is not None and answer.held is not None:
+            answer = self._wait_for_holder(key, answer)
+        if answer is None:
+            return []
+        if answer.lease is not None:
+            self.leases.add(answer.lease)
+        found = self._accept(answer.entries, key.symbol, key.arguments)
+        exact = [evaluation for evaluation in found if evaluation.key == key]
+        if not exact:
+            now = time.monotonic()
+            if len(self._misses) > 10_000:
+                self._misses.clear()
+                self._candidates.clear()
+            self._misses[key] = now + MISS_KEPT_S
+            self._candidates[key.symbol, key.arguments] = now + MISS_KEPT_S, found
+        return exact
+
+    def candidates(self, symbol: Symbol, arguments: Digest) -> list[Evaluation]:
+        """Evaluations under other code whose record of what ran is complete, newest first."""
+        if not self._may_pull():
+            return []
+        until, kept = self._candidates.get((symbol, arguments), (0.0, []))
+        if until > time.monotonic():
+            return list(kept)
+        answer = self._look_up(Key(symbol, ANY_CODE, arguments), lease=False)
+        return self._accept(answer.entries, symbol, arguments) if answer is not None else []
+
+    def _look_up(self, key: Key, *, lease: bool) -> Answer | None:
+        wanted = lease and self.settings.mode == "both" and self.settings.lease_s
+        lookup = Lookup((key,), lease_s=self.settings.lease_s if wanted else 0, holder=self._holder)
+        answers = self._ask(lambda: self.client.look_up(lookup, self.settings.budget_s))
+        return answers[0] if answers else None
+
+    def _wait_for_holder(self, key: Key, answer: Answer) -> Answer | None:
+        """The answer once the holder is done or gone, or the last one when patience ends.
+
+        Who holds leases itself waits at most two lease times, so two processes that wait for each other both go on.
+        """
+        name = lease_name(key)
+        if self.leases.find(name) is not None or time.monotonic() < self._no_waiting_until:
+            return answer
+        patience_s = self.settings.wait_s
+        if self.leases.any:
+            patience_s = min(patience_s, 2.0 * self.settings.lease_s)
+        until = time.monotonic() + patience_s
+        found: Answer | None = answer
+        while found is not None and found.held is not None:
+            left = until - time.monotonic()
+            if left <= 0:
+                # A holder that never comes to an end, or a server that lies: don't wait again for a while.
+                self._no_waiting_until = time.monotonic() + 10 * self.settings.wait_s
+                return found
+            wait_s = int(max(1, min(25, left)))
+            waited = self._ask(
+                lambda wait_s=wait_s: self.client.wait_for_lease(name, wait_s, wait_s + self.settings.budget_s)  # type: ignore[misc]
+            )
+            if waited is None:
+                return found
+            found = self._look_up(key, lease=True)
+        return found
+
+    def _accept(self, entries: Iterable[Entry], symbol: str, arguments: str) -> list[Evaluation]:
+        """The evaluations of those entries that can be trusted and are about the call asked for."""
+        found = []
+        for entry in entries:
+            manifest = self._verified(entry)
+            if manifest is None:
+                continue
+            evaluation = manifest.evaluation
+            if evaluation.key.symbol != symbol or evaluation.key.arguments != arguments:
+                self.trouble.refuse("an entry for another call than the one asked for")
+                continue
+            self._remember(evaluation, manifest.blob, entry.inline)
+            found.append(evaluation)
+        return found
+
+    def _verified(self, entry: Entry) -> Manifest | None:
+        try:
+            self.signer.check(ENTRY_PURPOSE, entry.manifest.encode(), entry.tag)
+            manifest = parse_manifest(entry.manifest)
+            if manifest.project != self.settings.project:
+                raise UntrustedEntry("signed for another project")
+        except (UntrustedEntry, WireError) as error:
+            self.trouble.refuse(f"a result that can't be trusted: {getattr(error, 'message', error)}")
+            return None
+        return manifest
+
+    # ---- results
+
+    def load(self, evaluation: Evaluation) -> Blob | None:
+        """The encoded result, its digest checked against the signed one; None if it is gone, late or not the same."""
+        known = self._known.get(evaluation) or self._find_again(evaluation)
+        if known is None:
+            return None
+        data = known.inline if known.inline is not None else self._download(evaluation, known.blob)
+        if data is None:
+            return None
+        if len(data) != evaluation.size_bytes or "sha256-" + hashlib.sha256(data).hexdigest() != known.blob:
+            self.trouble.refuse("bytes that are not what was signed")
+            return None
+        return Blob(evaluation.codec, data, evaluation.size_bytes)
+
+    def _find_again(self, evaluation: Evaluation) -> _Known | None:
+        if not self._may_pull():
+            return None
+        answer = self._look_up(evaluation.key, lease=False)
+        if answer is not None:
+            self._accept(answer.entries, evaluation.key.symbol, evaluation.key.arguments)
+        return self._known.get(evaluation)
+
+    def _download(self, evaluation: Evaluation, name: str) -> bytearray | None:
+        size = evaluation.size_bytes
+        budget_s = max(self.settings.budget_s, min(evaluation.elapsed_s, 3600.0))
+        deadline = time.monotonic() + budget_s
+        try:
+            data = bytearray(size)
+        except MemoryError:
+            return None
+        arrived = 0
+
+        def sink(piece: memoryview) -> None:
+            nonlocal arrived
+            if arrived + len(piece) > size:
+                raise OSError("more bytes than were signed")
+            data[arrived : arrived + len(piece)] = piece
+            arrived += len(piece)
+
+        for _ in range(4):
+            before = arrived
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            done = self._ask(lambda: self.client.read_blob(name, sink, arrived, left), quiet=True)  # noqa: B023
+            if done is False:
+                return None
+            if done and arrived == size:
+                return data
+            if arrived == before:
+                break  # no progress: a broken line is worth another try, a dead one isn't
+        self._report("didn't deliver a result in time")
+        # The thread that still receives must not write into what we give away, and we give nothing away.
+        return None
+
+    # ---- saving
+
+    def save(self, evaluation: Evaluation, blob: Blob) -> None:
+        """Put the result into the outbox; a thread uploads it. Returns at once."""
+        if self.settings.mode == "pull":
+            return
+        name = lease_name(evaluation.key)
+        lease = self.leases.find(name)
+        body = {"evaluation": evaluation_to_json(evaluation), "fence": lease.fence if lease else 0}
+        try:
+            entry = "entry " + digest_text(canonical_json(body["evaluation"]))
+            self.outbox.add("entry", entry, body, blob, keep_bytes=self._local is None)
+        except (OutboxFull, OSError, sqlite3.Error, ValueError) as error:
+            self._report(f"can't be sent results: {error}")
+            self.leases.release(name)
+            return
+        self._misses.pop(evaluation.key, None)
+        self._candidates.pop((evaluation.key.symbol, evaluation.key.arguments), None)
+        self.uploader.poke()
+
+    def abandon(self, key: Key) -> None:
+        """Nothing will be saved under `key` (the body raised, or its result can't be stored): let others compute it."""
+        name = lease_name(key)
+        if self.leases.find(name) is not None:
+            # In a thread of its own: an exception of the user must not wait for our network.
+            threading.Thread(target=self.leases.release, args=(name,), daemon=True).start()
+
+    def remove(self, evaluation: Evaluation) -> bool:
+        """Remove the entries of this key from the server; whether there were any."""
+        if self.settings.mode == "pull":
+            return False
+        self._known.pop(evaluation, None)
+        return bool(self._ask(lambda: self.client.delete_entry(evaluation.key)))
+
+    def entries(self, pattern: str = "*") -> Iterator[Evaluation]:
+        """Every evaluation on the server that can be trusted here, page by page."""
+        cursor = ""
+        while self._may_pull():
+            page = self._ask(lambda cursor=cursor: self.client.list_entries(pattern, cursor))  # type: ignore[misc]
+            if page is None:
+                return
+            for entry in page[0]:
+                manifest = self._verified(entry)
+                if manifest is not None:
+                    self._remember(manifest.evaluation, manifest.blob, entry.inline)
+                    yield manifest.evaluation
+            cursor = page[1]
+            if not cursor:
+                return
+
+    # ---- records
+
+    def get_record(self, kind: str, name: str) -> bytes | None:
+        """A record that a colleague's results refer to, verified."""
+        if kind not in records.SHARED or not self._may_pull():
+            return None
+        found = self._ask(lambda: self.client.get_record(kind, name, self.settings.budget_s))
+        if not found:
+            return None
+        data, tag = found
+        try:
+            self.signer.check(RECORD_PURPOSE, record_message(kind, name, data), tag)
+        except UntrustedEntry as error:
+            self.trouble.refuse(f"a record that can't be trusted: {error.message}")
+            return None
+        return records.from_wire(kind, data)
+
+    def put_record(self, kind: str, name: str, data: bytes) -> None:
+        """Have a record uploaded, once."""
+        if kind not in records.SHARED or self.settings.mode == "pull":
+            return
+        if kind == "source" and not self.settings.share_sources:
+            return
+        sent = records.to_wire(kind, data)
+        if sent is None or len(sent) > records.MAX_BYTES:
+            return
+        try:
+            blob = Blob("", sent, len(sent))
+            self.outbox.add("record", f"record {kind} {name}", {"kind": kind, "name": name}, blob)
+        except (OutboxFull, OSError, sqlite3.Error) as error:
+            self._report(f"can't be sent records: {error}")
+            return
+        self.uploader.poke()
+
+    def remove_record(self, kind: str, name: str) -> bool:
+        """Records on the server are shared and stay."""
+        return False
+
+    def record_names(self, kind: str) -> list[str]:
+        """The server doesn't list records."""
+        return []
+
+    # ---- the rest of the contract
+
+    def supersede(self, marks: Iterable[Mark]) -> None:
+        """Other people's code may be older than ours: nothing on the server is superseded by an edit here."""
+
+    def revive(self, marks: Iterable[Mark]) -> None:
+        """Nothing to take back."""
+
+    def superseded(self) -> frozenset[Mark]:
+        """None."""
+        return frozenset()
+
+    def stats(self) -> Stats:
+        """What went wrong here; the server's own counts are on its dashboard."""
+        return Stats(refused=self.trouble.refused, troubles=self.trouble.count)
+
+    def waiting(self) -> int:
+        """How many uploads wait in the outbox."""
+        return self.outbox.count()
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until everything is uploaded, at most `timeout_s`; whether it is."""
+        return self.uploader.flush(self.settings.exit_wait_s if timeout_s is None else timeout_s)
+
+    def close(self) -> None:
+        """Flush for a moment, give leases back, end threads. What is still waiting goes out with a later process."""
+        try:
+            if self.outbox.count():
+                self.uploader.poke()
+                self.flush()
+        except sqlite3.Error:
+            pass
+        self.runs.flush(0.5)
+        self.leases.release_all()
+        self.uploader.close()
+        self.client.transport.close()
+        self.outbox.close()
+
+    # ---- runs, for the dashboard
+
+    def announce(self, key: Key, title: str) -> str:
+        """Tell the dashboard that an experiment has begun; the id for `conclude`. Returns at once."""
+        return "" if self.settings.mode == "pull" else self.runs.announce(key, title)
+
+    def conclude(self, run_id: str, error: str = "") -> None:
+        """Tell the dashboard that it ended: well, or with a traceback. Returns at once."""
+        self.runs.conclude(run_id, error)
+
+    # ---- below
+
+    def _ask(self, question: Callable[[], object], *, quiet: bool = False):  # type: ignore[no-untyped-def]
+        """The answer, or None (said once) if there is none."""
+        try:
+            return question()
+        except Unreachable as error:
+            if not quiet:
+                self._report(f"is not reachable ({error.message})")
+        except Refused as error:
+            if error.status in (401, 403) and not quiet:
+                self._refused_for_good = True
+            self._report(
+                f"refused a request ({error.message})", "Check the key with `hitsave doctor`, or log in again."
+            )
+        except WireError as error:
+            self._report(f"doesn't speak our language ({error})")
+        return None
+
+    def _may_pull(self) -> bool:
+        return self.settings.mode != "push" and not self._refused_for_good
+
+    def _remember(self, evaluation: Evaluation, blob: str, inline: bytes | None) -> None:
+        with self._lock:
+            self._known[evaluation] = _Known(blob, inline)
+            self._known.move_to_end(evaluation)
+            self._inline_bytes += len(inline or b"")
+            while len(self._known) > KNOWN_MAX or self._inline_bytes > INLINE_KEPT_BYTES:
+                _, dropped = self._known.popitem(last=False)
+                self._inline_bytes -= len(dropped.inline or b"")
+
+    def _find_local(self, evaluation: Evaluation) -> Blob | None:
+        return self._local.load(evaluation) if self._local is not None else None
+
+    def _uploaded(self, evaluation: Evaluation) -> None:
+        self.leases.drop(lease_name(evaluation.key))
+
+    def _report(
+        self, what: str, hint: str = "`hitsave doctor` tells more; results are kept here and sent later."
+    ) -> None:
+        self.trouble.report(what, hint)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(6)}"
+
+
+__all__ = ["INLINE_MAX_BYTES", "CloudSettings", "CloudStore", "StoreError"]
