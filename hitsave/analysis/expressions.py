@@ -1,0 +1,379 @@
+"""Handlers for expressions."""
+
+from __future__ import annotations
+
+import ast
+from ast import Attribute, Constant, Load, Name
+from typing import Any
+
+from hitsave.analysis.scopes import PARAMETER, RECEIVER, UNKNOWN
+from hitsave.analysis.summary import CALLED, CALLS_UNKNOWN, CALLS_UNKNOWN_NESTED, CHECK, GENERATOR, READ
+from hitsave.analysis.walker import HANDLERS, SPECIAL, Walker, ends_of_text, handles
+
+_OPERATORS = {
+    getattr(ast, name): text
+    for name, text in {
+        "Add": "+", "Sub": "-", "Mult": "*", "MatMult": "@", "Div": "/", "Mod": "%", "Pow": "**", "LShift": "<<",
+        "RShift": ">>", "BitOr": "|", "BitXor": "^", "BitAnd": "&", "FloorDiv": "//", "Invert": "~", "Not": "!",
+        "UAdd": "u+", "USub": "u-", "Eq": "==", "NotEq": "!=", "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">=",
+        "Is": "===", "IsNot": "!==", "In": "in.", "NotIn": "!in", "And": "&&", "Or": "||",
+    }.items()
+}  # fmt: skip
+
+
+@handles("Name")
+def _name(w: Walker, node: Name) -> str | None:
+    name = node.id
+    w.emit(name)
+    if node.ctx.__class__ is Load:
+        reads = w.reads
+        known = reads.get(name)
+        if known is None:
+            reads[name] = node.lineno << 8 | w.mode
+        elif not known & w.mode:
+            reads[name] = known | w.mode
+        if w.inside is not None:
+            _pass(w, name)
+        return name
+    w.frame.bind(name, UNKNOWN)
+    return None
+
+
+def _pass(w: Walker, chain: str) -> None:
+    frame = w.frame
+    if frame.passed is None:
+        frame.passed = set()
+    frame.passed.add((w.inside or "?", chain))
+
+
+@handles("Attribute")
+def _attribute(w: Walker, node: Attribute) -> str | None:
+    value = node.value
+    if value.__class__ is Name:
+        chain = f"{value.id}.{node.attr}"  # type: ignore[attr-defined]
+        w.emit(chain)
+    else:
+        names = [node.attr]
+        while value.__class__ is Attribute:
+            names.append(value.attr)  # type: ignore[attr-defined]
+            value = value.value  # type: ignore[attr-defined]
+        names.reverse()
+        if value.__class__ is Name:
+            chain = f"{value.id}.{'.'.join(names)}"  # type: ignore[attr-defined]
+            w.emit(chain)
+        else:
+            w.emit(".:")
+            base = HANDLERS[value.__class__](w, value)
+            w.emit(".".join(names))
+            if base is None:
+                w.region.attributes.update(names)
+                return None
+            if base == "super()":
+                (w.region.attributes if w.local_classes else w.region.parent).add(names[0])
+                w.region.attributes.update(names[1:])
+                return base + "." + names[0]
+            chain = base + ("" if base[-1] == "|" else ".") + ".".join(names)
+    reads = w.reads
+    known = reads.get(chain)
+    if known is None:
+        reads[chain] = node.lineno << 8 | w.mode
+    elif not known & w.mode:
+        reads[chain] = known | w.mode
+    if w.inside is not None:
+        _pass(w, chain)
+    return chain
+
+
+@handles("Constant")
+def _constant(w: Walker, node: Constant) -> None:
+    w.emit(constant_token(node.value))
+
+
+def constant_token(value: object) -> str:
+    """The token of a literal; distinct for distinct values and types."""
+    kind = value.__class__
+    if kind is str or kind is bytes or value is None:
+        return repr(value)
+    if kind is int:
+        return repr(value) if -(10**9) < value < 10**9 else hex(value)  # type: ignore[operator, arg-type]
+    if value is ...:
+        return "..."
+    return f"#{value!r}"
+
+
+@handles("Call")
+def _call(w: Walker, node: ast.Call) -> str | None:
+    w.emit("(")
+    func = node.func
+    callee = HANDLERS[func.__class__](w, func)
+    if callee is not None:
+        w.reads[callee] = w.reads.get(callee, node.lineno << 8) | CALLED
+        special = SPECIAL.get(callee.rpartition(".")[2])
+        if special is not None:
+            result = special(w, node, callee)
+            if result is not None:
+                return result or None
+    if callee is None or callee[-1] in ")]":
+        w.region.flags |= CALLS_UNKNOWN if w.frame.depth <= 1 else CALLS_UNKNOWN_NESTED
+    arguments(w, node, callee)
+    if callee is None or "(" in callee or "[" in callee:
+        return None
+    return callee + "()"
+
+
+def arguments(w: Walker, node: ast.Call, callee: str | None, *, checked: int = -1) -> None:
+    """Walk the arguments of a call; the one numbered `checked` counts as a check only."""
+    if not node.args and not node.keywords:
+        w.emit(")")
+        return
+    inside, mode = w.inside, w.mode
+    w.inside = callee or "?"
+    if mode != CHECK:
+        w.mode = READ
+    for number, argument in enumerate(node.args):
+        if number == checked:
+            w.mode = CHECK
+        HANDLERS[argument.__class__](w, argument)
+    for keyword in node.keywords:
+        w.emit(f"{keyword.arg}=" if keyword.arg else "**")
+        HANDLERS[keyword.value.__class__](w, keyword.value)
+    w.inside, w.mode = inside, mode
+    w.emit(")")
+
+
+@handles("Starred")
+def _starred(w: Walker, node: ast.Starred) -> None:
+    w.emit("*:")
+    w.visit(node.value)
+
+
+@handles("Subscript")
+def _subscript(w: Walker, node: ast.Subscript) -> str | None:
+    w.emit("[")
+    value, index = node.value, node.slice
+    if index.__class__ is Constant and value.__class__ in (Attribute, Name, ast.Call):
+        chain = _constant_item(w, value, index.value)  # type: ignore[attr-defined]
+        if chain is not None:
+            return chain or None
+    base = HANDLERS[value.__class__](w, value)
+    inside, w.inside = w.inside, None
+    HANDLERS[index.__class__](w, index)
+    w.inside = inside
+    return base + "[]" if base is not None and "(" not in base and "[" not in base else None
+
+
+def _constant_item(w: Walker, value: Any, key: object) -> str | None:
+    """`os.environ["K"]` and `globals()["f"]`: the chain it is ("" for none), or None if it is neither."""
+    if not isinstance(key, str):
+        return None
+    if value.__class__ is ast.Call:
+        func = value.func
+        if func.__class__ is Name and func.id == "globals" and not value.args and key.isidentifier():
+            w.emit("globals()")
+            w.emit(key)
+            w.reads[key] = w.reads.get(key, value.lineno << 8) | w.mode
+            return key
+        return None
+    chain = chain_of(value)
+    if chain is not None and chain.rpartition(".")[2] == "environ":
+        w.emit(chain)
+        w.emit(repr(key))
+        w.region.keys.add((chain, key))
+        return ""
+    return None
+
+
+def chain_of(node: ast.expr) -> str | None:
+    """The chain of a plain dotted name."""
+    if node.__class__ is Name:
+        return node.id  # type: ignore[attr-defined, no-any-return]
+    if node.__class__ is Attribute:
+        base = chain_of(node.value)  # type: ignore[attr-defined]
+        return None if base is None else f"{base}.{node.attr}"  # type: ignore[attr-defined]
+    return None
+
+
+@handles("Slice")
+def _slice(w: Walker, node: ast.Slice) -> None:
+    w.emit("[:")
+    for part in (node.lower, node.upper, node.step):
+        if part is None:
+            w.emit("-:")
+        else:
+            w.visit(part)
+
+
+@handles("BoolOp")
+def _bool_op(w: Walker, node: ast.BoolOp) -> None:
+    w.emit(_OPERATORS[node.op.__class__])
+    w.visit_all(node.values)
+
+
+@handles("BinOp")
+def _bin_op(w: Walker, node: ast.BinOp) -> None:
+    w.emit(_OPERATORS[node.op.__class__])
+    w.visit(node.left)
+    w.visit(node.right)
+
+
+@handles("UnaryOp")
+def _unary_op(w: Walker, node: ast.UnaryOp) -> None:
+    w.emit(_OPERATORS[node.op.__class__] + "1")
+    w.visit(node.operand)
+
+
+@handles("Compare")
+def _compare(w: Walker, node: ast.Compare) -> None:
+    w.emit("<>")
+    w.visit(node.left)
+    for operator, right in zip(node.ops, node.comparators):  # noqa: B905 - always of one length, and this is hot
+        w.emit(_OPERATORS[operator.__class__])
+        HANDLERS[right.__class__](w, right)
+    w.emit(";")
+
+
+@handles("List", "Tuple", "Set")
+def _sequence(w: Walker, node: Any) -> None:
+    w.emit(f"{node.__class__.__name__}:")
+    w.visit_all(node.elts)
+
+
+@handles("Dict")
+def _dict(w: Walker, node: ast.Dict) -> None:
+    w.emit("{")
+    for key, value in zip(node.keys, node.values):  # noqa: B905 - as above
+        if key is None:
+            w.emit("**")
+        else:
+            HANDLERS[key.__class__](w, key)
+        HANDLERS[value.__class__](w, value)
+    w.emit("}")
+
+
+@handles("IfExp")
+def _if_expression(w: Walker, node: ast.IfExp) -> None:
+    w.emit("?:")
+    w.visit(node.test)
+    w.visit(node.body)
+    w.visit(node.orelse)
+
+
+@handles("JoinedStr", "TemplateStr")
+def _joined(w: Walker, node: Any) -> None:
+    w.emit(f"{node.__class__.__name__}:")
+    w.visit_all(node.values)
+
+
+@handles("FormattedValue", "Interpolation")
+def _formatted(w: Walker, node: Any) -> None:
+    w.emit(f"f{node.conversion}:")
+    w.visit(node.value)
+    if node.format_spec is None:
+        w.emit("-:")
+    else:
+        w.visit(node.format_spec)
+
+
+@handles("NamedExpr")
+def _walrus(w: Walker, node: ast.NamedExpr) -> None:
+    w.emit(":=")
+    w.emit(node.target.id)
+    w.visit(node.value)
+    w.frame.owner().bind(node.target.id, UNKNOWN)
+
+
+@handles("Await", "Yield", "YieldFrom")
+def _suspending(w: Walker, node: Any) -> None:
+    w.emit(f"{node.__class__.__name__}:")
+    if w.frame.depth <= 1 and node.__class__ is not ast.Await:
+        w.region.flags |= GENERATOR
+    if node.value is None:
+        w.emit("-:")
+    else:
+        w.visit(node.value)
+
+
+@handles("Lambda")
+def _lambda(w: Walker, node: ast.Lambda) -> None:
+    w.emit("lambda:")
+    parameters(w, node.args)
+    saved = w.enter()
+    bind_parameters(w, node.args, receiver=False)
+    w.visit(node.body)
+    w.leave(saved)
+
+
+@handles("ListComp", "SetComp", "GeneratorExp")
+def _comprehension(w: Walker, node: Any) -> None:
+    w.emit(f"{node.__class__.__name__}:")
+    saved = _enter_generators(w, node.generators)
+    w.visit(node.elt)
+    w.leave(saved)
+
+
+@handles("DictComp")
+def _dict_comprehension(w: Walker, node: ast.DictComp) -> None:
+    w.emit("{:")
+    saved = _enter_generators(w, node.generators)
+    w.visit(node.key)
+    w.visit(node.value)
+    w.leave(saved)
+
+
+def _enter_generators(w: Walker, generators: list[ast.comprehension]) -> Any:
+    w.visit(generators[0].iter)  # the first iterable belongs to the scope around
+    saved = w.enter(is_function=False)
+    w.frame.is_comprehension = True
+    w.inside = saved[3]
+    for number, generator in enumerate(generators):
+        w.emit("async.for" if generator.is_async else "for.")
+        w.visit(generator.target)
+        if number:
+            w.visit(generator.iter)
+        w.visit_all(generator.ifs)
+    return saved
+
+
+def parameters(w: Walker, node: ast.arguments) -> None:
+    """Tokens of a signature; defaults count in the scope around. Annotations go to the walker's annotations."""
+    emit = w.emit
+    positional = node.posonlyargs + node.args
+    first_default = len(positional) - len(node.defaults)
+    for number, parameter in enumerate(positional):
+        emit(parameter.arg)
+        if number >= first_default:
+            emit("=")
+            w.visit(node.defaults[number - first_default])
+        if number == len(node.posonlyargs) - 1:
+            emit("/:")
+    if node.vararg is not None:
+        emit("*" + node.vararg.arg)
+    elif node.kwonlyargs:
+        emit("*:")
+    for parameter, default in zip(node.kwonlyargs, node.kw_defaults):  # noqa: B905 - as above
+        emit(parameter.arg)
+        if default is not None:
+            emit("=")
+            w.visit(default)
+    if node.kwarg is not None:
+        emit("**" + node.kwarg.arg)
+    emit(";")
+
+
+def bind_parameters(w: Walker, node: ast.arguments, *, receiver: bool) -> None:
+    """Bind the parameters in the scope just entered; the first is `self` or `cls` if `receiver`."""
+    bound = w.frame.bound
+    for parameter in node.posonlyargs + node.args + node.kwonlyargs:
+        bound[parameter.arg] = PARAMETER
+    for variable in (node.vararg, node.kwarg):
+        if variable is not None:
+            bound[variable.arg] = PARAMETER
+    if receiver and (first := (node.posonlyargs + node.args)[:1]):
+        bound[first[0].arg] = RECEIVER
+
+
+def text_ends(w: Walker, node: ast.expr) -> tuple[str, str]:
+    """(prefix, suffix) of a computed name; ("$local", "") defers to what a local turns out to hold."""
+    if node.__class__ is Name:
+        return "$" + node.id, ""  # type: ignore[attr-defined]
+    return ends_of_text(node) or ("", "")

@@ -1,0 +1,188 @@
+"""Calls that mean more than a call: getattr and its kin, dynamic imports, exec, isinstance, methods that mutate."""
+
+from __future__ import annotations
+
+import ast
+from ast import Constant
+from typing import TYPE_CHECKING
+
+from hitsave.analysis.expressions import arguments, chain_of, text_ends
+from hitsave.analysis.summary import MUTATES_UNKNOWN
+from hitsave.analysis.walker import SPECIAL, Walker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Methods of the builtin containers (and of most registries) that change their object.
+MUTATORS = frozenset(
+    "add append appendleft clear difference_update discard extend extendleft insert intersection_update move_to_end pop "
+    "popitem popleft register remove reverse rotate setdefault sort subtract symmetric_difference_update update "
+    "__setitem__ __delitem__ put put_nowait".split()
+)
+
+
+def _special(*names: str) -> Callable[[Callable[[Walker, ast.Call, str], str | None]], object]:
+    def register(handler: Callable[[Walker, ast.Call, str], str | None]) -> object:
+        SPECIAL.update(dict.fromkeys(names, handler))
+        return handler
+
+    return register
+
+
+def _builtin(callee: str) -> bool:
+    return "." not in callee or callee.startswith("builtins.")
+
+
+@_special("super")
+def _super(w: Walker, node: ast.Call, callee: str) -> str | None:
+    if callee != "super":
+        return None
+    arguments(w, node, callee, checked=0)
+    return "super()"
+
+
+@_special("isinstance", "issubclass")
+def _isinstance(w: Walker, node: ast.Call, callee: str) -> str | None:
+    if not _builtin(callee):
+        return None
+    arguments(w, node, callee, checked=1)
+    return ""
+
+
+@_special("getattr", "hasattr", "delattr", "setattr")
+def _getattr(w: Walker, node: ast.Call, callee: str) -> str | None:
+    if not _builtin(callee) or len(node.args) < 2:
+        return None
+    arguments(w, node, callee)
+    function = callee.rpartition(".")[2]
+    key = node.args[1]
+    base = chain_of(node.args[0])
+    if isinstance(key, Constant) and isinstance(key.value, str):
+        name = key.value
+        if function in ("setattr", "delattr"):
+            note_store(w, base, name)
+            return ""
+        if base is None:
+            w.region.attributes.add(name)
+            return ""
+        chain = f"{base}.{name}"
+        w.reads[chain] = w.reads.get(chain, node.lineno << 8) | w.mode
+        return chain if function == "getattr" else ""
+    if function in ("setattr", "delattr"):
+        note_store(w, base, "*")
+        return ""
+    _note_pattern(w, base or "", *text_ends(w, key), node.lineno)
+    return f"{base}[]" if base is not None else ""
+
+
+def note_store(w: Walker, base: str | None, name: str) -> None:
+    """Note that attribute `name` ("*": a computed one) of `base` (None: something unknown) is set."""
+    if base is None:
+        w.region.writes.add("." + name)
+        w.region.flags |= MUTATES_UNKNOWN
+    else:
+        w.frame.write(f"~{base}.{name}")
+
+
+def _note_pattern(w: Walker, receiver: str, prefix: str, suffix: str, line: int) -> None:
+    if w.frame.patterns is None:
+        w.frame.patterns = set()
+    w.frame.patterns.add((receiver, prefix, suffix, line))
+
+
+@_special("vars", "dir")
+def _vars(w: Walker, node: ast.Call, callee: str) -> str | None:
+    if not _builtin(callee):
+        return None
+    arguments(w, node, callee)
+    if not node.args:
+        w.region.opaque.add(("locals", node.lineno))
+    else:
+        _note_pattern(w, chain_of(node.args[0]) or "", "", "", node.lineno)
+    return ""
+
+
+@_special("globals")
+def _globals(w: Walker, node: ast.Call, callee: str) -> str | None:
+    if not _builtin(callee):
+        return None
+    arguments(w, node, callee)
+    w.region.opaque.add(("globals", node.lineno))
+    return "globals()"
+
+
+@_special("exec", "eval")
+def _exec(w: Walker, node: ast.Call, callee: str) -> str | None:
+    if not _builtin(callee) or not node.args:
+        return None
+    arguments(w, node, callee)
+    code = node.args[0]
+    if isinstance(code, Constant) and isinstance(code.value, str):
+        try:
+            tree = ast.parse(code.value)
+        except (SyntaxError, ValueError):
+            return ""
+        for statement in tree.body:
+            w.visit(statement)
+    else:
+        w.region.opaque.add((callee.rpartition(".")[2], node.lineno))
+    return ""
+
+
+@_special("import_module", "__import__")
+def _import_module(w: Walker, node: ast.Call, callee: str) -> str | None:
+    arguments(w, node, callee)
+    if not node.args:
+        return ""
+    name = node.args[0]
+    if isinstance(name, Constant) and isinstance(name.value, str):
+        if callee.endswith("__import__"):
+            chain = f"@{name.value.partition('.')[0]}|"
+            w.reads[f"@{name.value}|"] = node.lineno << 8 | w.mode
+        else:
+            chain = f"@{name.value}|"
+        w.reads[chain] = w.reads.get(chain, node.lineno << 8) | w.mode
+        return chain
+    _note_pattern(w, "@import", *text_ends(w, name), node.lineno)
+    return ""
+
+
+@_special("attrgetter", "methodcaller")
+def _attrgetter(w: Walker, node: ast.Call, callee: str) -> str | None:
+    for number, argument in enumerate(node.args):
+        if isinstance(argument, Constant) and isinstance(argument.value, str):
+            w.region.attributes.update(argument.value.split("."))
+        elif number == 0 or callee.endswith("attrgetter"):
+            _note_pattern(w, "", *text_ends(w, argument), node.lineno)
+        if callee.endswith("methodcaller"):
+            break
+    return None
+
+
+@_special("getenv")
+def _getenv(w: Walker, node: ast.Call, callee: str) -> str | None:
+    _note_key(w, callee, node)
+    return None
+
+
+def _note_key(w: Walker, callee: str, node: ast.Call) -> None:
+    key = node.args[0] if node.args else None
+    constant = isinstance(key, Constant) and isinstance(key.value, str)
+    w.region.keys.add((callee, key.value if constant else ""))  # type: ignore[union-attr, arg-type]
+
+
+@_special("get", "__getitem__", "__contains__")
+def _get(w: Walker, node: ast.Call, callee: str) -> str | None:
+    if callee.rpartition(".")[0].endswith("environ"):
+        _note_key(w, callee.rpartition(".")[0], node)
+    return None
+
+
+@_special(*MUTATORS)
+def _mutator(w: Walker, node: ast.Call, callee: str) -> str | None:
+    base, _, _ = callee.rpartition(".")
+    if base.endswith("environ"):
+        _note_key(w, base, node)
+    if base and base != "super()":
+        w.frame.write("~" + base)
+    return None
