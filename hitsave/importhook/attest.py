@@ -5,8 +5,8 @@ The file as it is now is a mere candidate. It counts only if what was loaded cer
 1. the code object of the module itself is at hand (its frame is still on the stack, as for a script that is just
    decorating its functions): compile the file, compare everything;
 2. our finder saw who was going to load the file, and it hasn't been written to since (`Entry.stamp`);
-3. it hasn't been written to since this process started, and every function in the module is found again in the
-   compiled file.
+3. it hasn't been written to since the module can have been read at the earliest (`clock`), and every function in the
+   module is found again in the compiled file.
 
 Otherwise the answer is kind "code": no text, and the digest of the code objects. That costs a recomputation when the
 module is later imported in the ordinary way, never a wrong result.
@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import os
 import sys
-from time import time
 
-from hitsave.digest import digest_pairs
+from hitsave.digest import digest_bytes, digest_pairs, digest_text
 from hitsave.importhook import cells
+from hitsave.importhook.clock import is_close, process_bound_s
 from hitsave.importhook.codes import CodeObject, digest_code, find_same, same_code
-from hitsave.importhook.record import ATTESTED, CODE, Entry, Loaded, stamp_of
+from hitsave.importhook.record import ATTESTED, CODE, OPAQUE, Entry, Loaded, stamp_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,11 +39,6 @@ if TYPE_CHECKING:
 
 Function = type(lambda: None)
 
-_IMPORTED_AT_S = time()
-_IMPORTED_IN = os.getpid()
-# How far apart the clock of a file system and ours may be, and the resolution of either.
-SLACK_S = 0.05
-
 
 def attest(thing: Any, loaded: LoadedSources) -> Loaded:
     """What the function or module `thing` was executed from, recorded in `loaded` if that is new.
@@ -52,26 +47,45 @@ def attest(thing: Any, loaded: LoadedSources) -> Loaded:
     is read for it.
     """
     function = _plain(thing)
-    namespace: dict[str, Any] = vars(thing) if function is None else function.__globals__
+    namespace: dict[str, Any] = _names_of(thing) if function is None else function.__globals__
     name = namespace.get("__name__")
     module = sys.modules.get(name) if isinstance(name, str) else None
-    if name is None or module is None or getattr(module, "__dict__", None) is not namespace:
+    if name is None or module is None or not _is_module_of(namespace, _names_of(module)):
         return _by_code(thing, str(name or "__main__"))
-    path = function.__code__.co_filename if function is not None else getattr(module, "__file__", None)
+    file = _names_of(module).get("__file__")
+    path = function.__code__.co_filename if function is not None else file
     known = loaded.by_import_name(name)
     if known is not None and (function is None or _belongs(path, known)):
         return known
     if not isinstance(path, str) or _is_typed(path):
         return cells.attest_cell(thing, loaded) or _by_code(thing, name)
-    if known is not None or not _same_file(path, getattr(module, "__file__", None)):
+    if known is not None or not _same_file(path, file):
         return _by_code(thing, name)  # a function made in this module, from another file
-    entry = _examine(name, namespace, path)
+    entry = _examine(name, namespace, path, asked_s=loaded.asked.get(name, 0.0))
     loaded.put(entry)
     return entry.loaded(loaded.name_of)
 
 
-def verify(entry: Entry) -> Entry:
+def attest_named(module_name: str, loaded: LoadedSources) -> Loaded | None:
+    """Attest the loaded module whose canonical name is `module_name`, under whatever name it was imported."""
+    tail = module_name.rpartition(".")[2]
+    for name in dict.fromkeys((module_name, "__main__", "__mp_main__", *sys.modules)):
+        module = sys.modules.get(name)
+        path = None if module is None else _names_of(module).get("__file__")
+        if not isinstance(path, str) or not path.endswith((f"{tail}.py", f"{tail}{os.sep}__init__.py")):
+            continue
+        if loaded.name_of(path) == module_name:
+            return attest(module, loaded)
+    return None
+
+
+def verify(entry: Entry, asked_s: float = 0.0) -> Entry:
     """`entry` with nothing left to verify: the same text if that was executed, else its code."""
+    if entry.kind == OPAQUE:
+        data = _read(entry.path) if entry.stamp == stamp_at(entry.path) else None
+        changed = digest_text(repr(entry.stamp))  # what was loaded is gone, and nobody kept its bytes
+        digest = changed if data is None else digest_bytes(data)
+        return Entry(entry.import_name, entry.path, b"", kind=OPAQUE, digest=digest)
     module = sys.modules.get(entry.import_name)
     if isinstance(entry.unverified, CodeObject):  # Python's own .pyc, whose origin wasn't certain
         compiled = _compile(entry.data, entry.path)
@@ -80,9 +94,9 @@ def verify(entry: Entry) -> Entry:
         return _code_entry(entry.import_name, entry.path, [entry.unverified])
     if module is None:
         return _code_entry(entry.import_name, entry.path, [])
-    if entry.stamp is not None and entry.stamp == _stamp(entry.path):
+    if entry.stamp is not None and entry.stamp == stamp_at(entry.path):
         return _verified(entry)
-    return _examine(entry.import_name, vars(module), entry.path, data=entry.data)
+    return _examine(entry.import_name, _names_of(module), entry.path, data=entry.data, asked_s=asked_s)
 
 
 def _verified(entry: Entry) -> Entry:
@@ -91,8 +105,15 @@ def _verified(entry: Entry) -> Entry:
     return verified
 
 
-def _examine(name: str, namespace: dict[str, Any], path: str, data: bytes | None = None) -> Entry:
-    """The entry for a module that somebody loaded, `data` being the text it should have come from (else the file's)."""
+def _examine(
+    name: str, namespace: dict[str, Any], path: str, data: bytes | None = None, *, asked_s: float = 0.0
+) -> Entry:
+    """The entry for a module that somebody loaded.
+
+    `data` is the text it should have come from (else the file's), `asked_s` when our finder was asked for it.
+    """
+    from hitsave.importhook.literals import literals_agree
+
     changed_s = _changed_s(path)
     if data is None:
         data = _read(path)
@@ -106,8 +127,12 @@ def _examine(name: str, namespace: dict[str, Any], path: str, data: bytes | None
     whole = _module_code(namespace)
     if whole is not None and same_code(whole, compiled):
         return Entry(name, path, data, kind=ATTESTED)
-    unchanged = on_disk and changed_s is not None and changed_s + SLACK_S < _started_s()
-    if unchanged and (whole is not None or all(find_same(code, compiled) for code in functions)):
+    bound_s = max(process_bound_s(), asked_s)
+    if not on_disk or changed_s is None or changed_s > bound_s:
+        return _code_entry(name, path, functions)
+    if is_close(changed_s, bound_s) and not literals_agree(data, path, namespace):
+        return _code_entry(name, path, functions)
+    if whole is not None or all(find_same(code, compiled) for code in functions):
         # With the module's own code at hand and different, a loader that transforms code was at work (pytest, a type
         # checker): the text is right, and what it adds is not the user's.
         return Entry(name, path, data, kind=ATTESTED)
@@ -136,6 +161,8 @@ def functions_of(namespace: dict[str, Any], path: str) -> Iterator[Any]:
 
 def _plain(thing: Any) -> Any:
     """The function inside `thing` (a method, a wrapper with `__wrapped__`), or None if it is a module."""
+    if issubclass(type(thing), type(sys)):
+        return None
     seen = 0
     while seen < 100:
         if isinstance(thing, Function):
@@ -153,11 +180,29 @@ def _plain(thing: Any) -> Any:
     return None
 
 
+def _names_of(module: Any) -> dict[str, Any]:
+    """A module's dictionary, without waking a lazily loaded module (`importlib.util.LazyLoader`)."""
+    try:
+        names: dict[str, Any] = object.__getattribute__(module, "__dict__")
+    except AttributeError:  # something else was put into sys.modules
+        return {}
+    return names
+
+
+def _is_module_of(namespace: dict[str, Any], names: dict[str, Any]) -> bool:
+    if names is namespace:
+        return True
+    # A spawned child runs the parent's script in one dictionary, and puts a copy into the module that stays.
+    main = namespace.get("__name__") == names.get("__name__") == "__mp_main__"
+    return main and namespace.get("__file__") == names.get("__file__")
+
+
 def _by_code(thing: Any, name: str) -> Loaded:
     function = _plain(thing)
     if function is None:
-        codes = [f.__code__ for f in functions_of(vars(thing), str(getattr(thing, "__file__", "")))]
-        path = str(getattr(thing, "__file__", "") or "")
+        names = _names_of(thing)
+        path = str(names.get("__file__") or "")
+        codes = [f.__code__ for f in functions_of(names, path)]
     else:
         codes, path = [function.__code__], function.__code__.co_filename
     return _code_entry(name, path, codes).loaded(lambda _: None)
@@ -213,30 +258,9 @@ def _read(path: str) -> bytes | None:
         return None
 
 
-def _stamp(path: str) -> object:
-    try:
-        return stamp_of(os.stat(path))
-    except OSError:
-        return None
-
-
 def _changed_s(path: str) -> float | None:
     try:
         stat = os.stat(path)
     except OSError:
         return None
     return max(stat.st_ctime, stat.st_mtime)
-
-
-def _started_s() -> float:
-    """When this process, or the one it was forked from, started; a time not after any import in it."""
-    if os.getpid() == _IMPORTED_IN:
-        try:
-            with open("/proc/self/stat", "rb") as file:
-                ticks = int(file.read().rpartition(b")")[2].split()[19])
-            with open("/proc/stat", "rb") as file:
-                boot = next(int(line.split()[1]) for line in file if line.startswith(b"btime"))
-            return min(_IMPORTED_AT_S, boot + ticks / os.sysconf("SC_CLK_TCK"))
-        except (OSError, ValueError, StopIteration, IndexError):  # not Linux
-            pass
-    return _IMPORTED_AT_S

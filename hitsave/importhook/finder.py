@@ -13,6 +13,7 @@ from __future__ import annotations
 import _thread
 import sys
 from _frozen_importlib_external import SourceFileLoader
+from time import time
 
 from hitsave.importhook.disguise import as_importlib
 from hitsave.importhook.loader import HitsaveLoader, note_foreign
@@ -34,6 +35,7 @@ class HitsaveFinder:
     def __init__(self, hook: Hook) -> None:
         self._hook = hook
         self._scope = hook.scope
+        self._asked = hook.loaded.asked
         self._asking = _thread._local()
         self.awaited: dict[str, Callable[[ModuleType], None]] = {}  # foreign module -> who wants to know it is loaded
 
@@ -45,6 +47,7 @@ class HitsaveFinder:
         # Our own modules first: what the hook imports while it works can't come back to the hook.
         if fullname.partition(".")[0] == OURS:
             return None
+        self._asked[fullname] = time()
         if not self._scope.may_own(fullname, path) and fullname not in self.awaited:
             return None
         # A finder behind us may ask the import system for the same name in turn: it must not come back to us.
@@ -63,7 +66,7 @@ class HitsaveFinder:
                     break
         finally:
             asking.discard(fullname)
-        return spec if spec is None else self._claimed(fullname, spec)
+        return spec if spec is None else self._claimed(fullname, spec, target)
 
     def invalidate_caches(self) -> None:
         """Look at the folders again; called by `importlib.invalidate_caches`."""
@@ -76,7 +79,7 @@ class HitsaveFinder:
                 return finders[position + 1 :]
         return finders  # somebody asks us from within a finder of their own
 
-    def _claimed(self, fullname: str, spec: ModuleSpec) -> ModuleSpec:
+    def _claimed(self, fullname: str, spec: ModuleSpec, target: ModuleType | None) -> ModuleSpec:
         loader, origin = spec.loader, spec.origin
         if fullname in self.awaited and type(loader) is SourceFileLoader:
             from hitsave.importhook.multiproc import AwaitingLoader
@@ -89,8 +92,11 @@ class HitsaveFinder:
             self._scope.adopt(fullname)
         if type(loader) is SourceFileLoader:
             spec.loader = HitsaveLoader(loader.name, loader.path, self._hook)
-        elif loader is not None:
-            note_foreign(self._hook.loaded, fullname, origin)
+        elif loader is not None and (fullname not in sys.modules or target is not None):
+            # Somebody who merely asks for the spec of a loaded module must not change what is known about it.
+            self._hook.loaded.settle_notes()
+            path = getattr(loader, "archive", origin)
+            note_foreign(self._hook.loaded, fullname, path, loaded=target is not None)
         return spec
 
     def __repr__(self) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import _ast
 
 from hitsave.importhook.patterns import matches
+from hitsave.importhook.rewriter import PARSE_ONLY
 from hitsave.importhook.sites import DECORATORS, bindings, constant, functions
 
 TYPE_CHECKING = False
@@ -40,6 +41,15 @@ def instrument(tree: ast.Module, module: str, digest: str, patterns: tuple[tuple
             function.decorator_list.append(decorator(kind, (f"{module}:{qualname}", digest), function))
             changed = True
     return changed
+
+
+def meant(pattern: str, module: str, data: bytes) -> bool:
+    """Whether `pattern` means a function in this module's text; one with a decorator of ours already counts."""
+    module_pattern, _, name_pattern = pattern.partition(":")
+    if not matches(module_pattern, module):
+        return False
+    tree = compile(data, "<pattern>", "exec", PARSE_ONLY, dont_inherit=True)
+    return any(matches(name_pattern, qualname) and "<locals>" not in qualname for _, qualname in functions(tree))
 
 
 def kind_for(module: str, qualname: str, patterns: tuple[tuple[str, str], ...]) -> str:

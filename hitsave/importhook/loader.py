@@ -17,6 +17,7 @@ from _frozen_importlib_external import SourceFileLoader
 from _io import open_code
 
 from hitsave.importhook import bytecode
+from hitsave.importhook.clock import is_close, process_bound_s
 from hitsave.importhook.disguise import as_importlib
 from hitsave.importhook.record import ATTESTED, OPAQUE, Entry, stamp_of
 
@@ -159,13 +160,23 @@ def _end(loaded: LoadedSources, running: list[Entry], *, finished: bool) -> None
             loaded.roll_back(entry)
 
 
-def note_foreign(loaded: LoadedSources, fullname: str, path: str) -> None:
-    """Remember the file that somebody else's loader is about to load, as it is now."""
+def note_foreign(sources: LoadedSources, fullname: str, path: str, *, loaded: bool = False) -> None:
+    """Remember the file that somebody else's loader is about to load, as it is now.
+
+    If the module is `loaded` already, the file may have changed since: only if it is older than the process, or the
+    code in the module agrees with it, will it count.
+    """
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-            stamp = stamp_of(os.fstat(file.fileno()))
+        if not path.endswith((".py", ".pyw")):  # an extension module may be large: its digest is made when asked for
+            entry = Entry(fullname, path, b"", kind=OPAQUE, stamp=stamp_of(os.stat(path)), unverified=True)
+        else:
+            with open(path, "rb") as file:
+                data, stamp = file.read(), stamp_of(os.fstat(file.fileno()))
+            before = None if loaded else stamp
+            entry = Entry(fullname, path, data, kind=ATTESTED, stamp=before, unverified=True)
+            changed_s = max(stamp.ctime_ns, stamp.mtime_ns) / 1e9
+            if loaded and not is_close(changed_s, process_bound_s()):
+                entry.unverified = False
     except OSError:
         return
-    kind = ATTESTED if path.endswith(".py") else OPAQUE
-    loaded.put(Entry(fullname, path, data, kind=kind, stamp=stamp, unverified=kind == ATTESTED))
+    sources.put(entry)

@@ -147,15 +147,17 @@ class LoadedSources:
     in the process and returns a verified one.
     """
 
-    def __init__(self, name_of: Callable[[str], str | None], verify: Callable[[Entry], Entry]) -> None:
+    def __init__(self, name_of: Callable[[str], str | None], verify: Callable[[Entry, float], Entry]) -> None:
         self.revision = 0
         self.name_of = name_of
         self._verify = verify
+        self.asked: dict[str, float] = {}  # import name -> when our finder was last asked for it, s since the epoch
         self._lock = _thread.allocate_lock()
         self._entries: dict[str, Entry] = {}  # import name -> the entry in force
         self._before: dict[str, Entry | None] = {}  # import name -> what a running execution would replace
         self._names: dict[str, str] = {}  # canonical name -> import name, of the entries named so far
         self._unnamed: list[Entry] = []
+        self._notes: list[Entry] = []  # of modules that somebody else is loading
         self._handed: dict[str, tuple[Entry, object]] = {}  # import name -> what somebody else may be running, loader
         self._earlier: dict[str, list[Entry]] = {}  # canonical name -> texts no longer in force
 
@@ -215,6 +217,8 @@ class LoadedSources:
             if before is not None and before is not entry:
                 self._keep(name, before)
             self._put(entry)
+            if entry.unverified is True and entry.stamp is not None and entry.kind == ATTESTED:
+                self._notes.append(entry)
 
     # -- read by everybody -------------------------------------------------------------------------------------------
 
@@ -246,6 +250,17 @@ class LoadedSources:
         """The canonical names of all modules on record."""
         self._name_all()
         return tuple(self._names)
+
+    def knows(self, import_name: str) -> bool:
+        """Whether there is a record for `sys.modules[import_name]`, verified or not."""
+        return import_name in self._entries
+
+    def settle_notes(self) -> None:
+        """Verify what others have loaded by now, while their files still are what they were."""
+        for entry in [entry for entry in self._notes if not _is_running(entry.import_name)]:
+            self._notes.remove(entry)
+            if entry.unverified and entry.stamp is not None and entry.stamp == stamp_at(entry.path):
+                entry.unverified = False
 
     def entries(self) -> tuple[Entry, ...]:
         """Every entry in force, as noted."""
@@ -290,8 +305,28 @@ class LoadedSources:
     def _settled(self, entry: Entry) -> Entry:
         if not entry.unverified:
             return entry
-        verified = self._verify(entry)
+        verified = self._verify(entry, self.asked.get(entry.import_name, 0.0))
         with self._lock:
             if self._entries.get(entry.import_name) is entry:
                 self._put(verified)
         return verified
+
+
+def _is_running(import_name: str) -> bool:
+    """Whether the module isn't there, or still being imported."""
+    module = sys.modules.get(import_name)
+    if module is None:
+        return True
+    try:
+        spec = object.__getattribute__(module, "__dict__").get("__spec__")
+    except AttributeError:
+        return False
+    return bool(getattr(spec, "_initializing", False))
+
+
+def stamp_at(path: str) -> Stamp | None:
+    """The `Stamp` of the file at `path`; None if there is none."""
+    try:
+        return stamp_of(os.stat(path))
+    except OSError:
+        return None
