@@ -9,9 +9,9 @@ short inputs that keys are made of. See docs/decisions/digests.md.
 from __future__ import annotations
 
 try:  # The C module behind hashlib: the same function without loading OpenSSL, on the path of a first hit.
-    from _blake2 import blake2b
+    from _blake2 import blake2b as blake2b
 except ImportError:  # a Python built without it, or one that renamed it
-    from hashlib import blake2b
+    from hashlib import blake2b as blake2b
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,393 @@
+"""`DiskStore`: evaluations on this machine, shared by all its processes.
+
+Rows lie in diskcache's table (database.py reads, hardened.py writes), packed as packing.py says; results above
+128 KiB are files beside it (blobs.py). Nothing is parsed, let alone decoded, before its tag has been verified
+(authenticity.py). What opens when: keys at the first look-up that finds something, diskcache at the first write.
+"""
+
+from __future__ import annotations
+
+import os
+from fnmatch import fnmatchcase
+from time import time
+
+from hitsave.digest import blake2b
+from hitsave.errors import StoreError
+from hitsave.evaluation import Blob
+from hitsave.store import packing
+from hitsave.store.authenticity import TAG_BYTES, KeyRing, Seal, open_machine_keys
+from hitsave.store.blobs import BlobFolder, Digester
+from hitsave.store.contract import MAX_CANDIDATES, Mark, Stats
+from hitsave.store.database import Database
+from hitsave.store.flight import Flights
+from hitsave.store.groups import Groups
+from hitsave.store.packing import BlobRef
+from hitsave.store.places import Places
+from hitsave.store.trouble import Trouble
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from typing_extensions import Buffer
+
+    from hitsave.digest import Digest
+    from hitsave.evaluation import Evaluation, Key
+    from hitsave.symbol import Symbol
+
+    Row = tuple[bytes, float, bytes]
+    Found = tuple[Evaluation, bytes | BlobRef]
+
+# A result up to here stands in the row of its evaluation, up to the next limit in a row of its own, else in a file.
+IN_ROW_BYTES = 1 << 10
+IN_DATABASE_BYTES = 128 << 10
+
+FIND = "SELECT key, store_time, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1"
+ONE = "SELECT key, store_time, value FROM Cache WHERE key = ? AND raw = 1"
+PAGE = "SELECT key, store_time, value FROM Cache WHERE key > ? AND key < ? AND raw = 1 ORDER BY key LIMIT 1000"
+KEYS = "SELECT key FROM Cache WHERE key >= ? AND key < ? AND raw = 1 ORDER BY key"
+SUPERSEDED = "superseded"
+
+
+class Trust:
+    """The seals of one store, and the folder that holds its large results."""
+
+    def __init__(self, ring: KeyRing, namespace: str) -> None:
+        self.entries = Seal(ring, b"hitsave-entry-v1", namespace)
+        self.records = Seal(ring, b"hitsave-record-1", namespace)
+        self.digester = Digester(ring.signing)
+
+
+class DiskStore:
+    """Evaluations below `directory`; keys below `config_dir`, which must not lie inside it.
+
+    `verify` is "on", "strict" or "off". `accepted` are further keys whose tags count. `data_codecs` names the codecs
+    whose decoders only ever yield data: results of any other are taken for programs. `namespace` separates caches
+    that share keys.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        config_dir: str,
+        *,
+        verify: str = "on",
+        namespace: str = "",
+        accepted: Iterable[bytes] = (),
+        data_codecs: Iterable[str] = (),
+    ) -> None:
+        self.places = Places(directory)
+        self.trouble = Trouble(self.places.root, strict=verify == "strict")
+        self.database = Database(self.places, self.trouble)
+        self.groups = Groups(self.database)
+        self.flights = Flights(self.places.flight)
+        self._config_dir = config_dir
+        self._verify = verify != "off"
+        self._namespace = namespace
+        self._accepted = tuple(accepted)
+        self._data_codecs = frozenset(data_codecs)
+        self._trust: Trust | None = None
+        self._untrusted = False
+        self._blobs: BlobFolder | None = None
+        self._recent: dict[int, Found] = {}
+
+    def _trusted(self) -> Trust | None:
+        """The seals; None (said once) if there is no key that can be trusted."""
+        if self._trust is None and not self._untrusted:
+            try:
+                self._trust = Trust(open_machine_keys(self._config_dir, self._accepted), self._namespace)
+            except (StoreError, OSError) as error:
+                self._untrusted = True
+                hint = getattr(error, "hint", "") or "Run `hitsave doctor`."
+                self.trouble.report(f"can't be used: {getattr(error, 'message', error)}", hint)
+        return self._trust
+
+    # Look-up
+
+    def find(self, key: Key) -> list[Evaluation]:
+        """Every evaluation under the exact key, newest first."""
+        first = self.groups.symbol(key.symbol) + bytes.fromhex(key.arguments[:16] + key.fingerprint[:6])
+        rows = self.database.rows(FIND, (first, first + b"\xff" * 6))
+        if not rows:
+            return []
+        return self._newest_first([item for item in self.verified(rows, key) if item[0].key == key])
+
+    def candidates(self, symbol: Symbol, arguments: Digest) -> list[Evaluation]:
+        """Evaluations of `symbol` with `arguments` under any code, newest first, at most `MAX_CANDIDATES`."""
+        first = self.groups.symbol(symbol) + bytes.fromhex(arguments[:16])
+        rows = self.database.rows(FIND, (first, first + b"\xff" * 9))
+        if len(rows) > MAX_CANDIDATES:
+            rows.sort(key=_time)
+            del rows[:-MAX_CANDIDATES]
+        found = self.verified(rows)
+        return self._newest_first([i for i in found if i[0].key.arguments == arguments and i[0].key.symbol == symbol])
+
+    def _newest_first(self, found: list[Found]) -> list[Evaluation]:
+        if len(found) > 1:
+            found.sort(key=_started, reverse=True)
+        # `load` usually follows on one of these: then it needs no second look at the database.
+        self._recent = {id(item[0]): item for item in found}
+        return [item[0] for item in found]
+
+    def verified(self, rows: Sequence[Row], key: Key | None = None) -> list[Found]:
+        """The evaluations in `rows` that are authentic, each with its encoded result or where that is.
+
+        `key` is what was looked for, if it was an exact key. The others are refused: counted, said once.
+        """
+        trust = self._trusted()
+        if trust is None:
+            return []
+        raw_groups = self.groups.fetch({row_key[:4] + row_key[12:] for row_key, _, _ in rows})
+        found = []
+        for row_key, started, value in rows:
+            name = row_key[:4] + row_key[12:]
+            raw = raw_groups.get(name)
+            if raw is None:
+                continue  # collected since
+            if len(row_key) != packing.ROW_KEY_BYTES or type(started) is not float or type(value) is not bytes:
+                self.trouble.refuse("a row that is not one of ours")
+                continue
+            signed = packing.signed_part(row_key, started, raw.digest, value[TAG_BYTES:])
+            if self._verify and not trust.entries.verify(value[:TAG_BYTES], signed):
+                self.groups.drop(name)  # if it is the group that is damaged, the next evaluation writes it anew
+                self.trouble.refuse("an entry that was not signed by this machine, or was changed since")
+                continue
+            group = raw.group or self.groups.open(name, raw)
+            if group is not None:
+                found.append(packing.unpack_row(row_key, started, value, group, key))
+        return found
+
+    # Results
+
+    def load(self, evaluation: Evaluation) -> Blob | None:
+        """The encoded result, verified; None if it is gone or damaged."""
+        item = self._recent.get(id(evaluation))
+        where = item[1] if item is not None and item[0] is evaluation else self._locate(evaluation)
+        if where is None:
+            return None
+        data: Buffer | None = where if isinstance(where, bytes) else self._read(where, evaluation.size_bytes)
+        return None if data is None else Blob(evaluation.codec, data, evaluation.size_bytes)
+
+    def _locate(self, evaluation: Evaluation) -> bytes | BlobRef | None:
+        row_key = self._row_key(evaluation)[0]
+        for found, where in self.verified(self.database.rows(ONE, (row_key,)), evaluation.key):
+            if found == evaluation:
+                return where
+        return None
+
+    def _read(self, ref: BlobRef, size_bytes: int) -> Buffer | None:
+        if ref.place == "row":
+            return self._read_row(ref)
+        blobs = self.blob_folder()
+        if blobs is None:
+            return None
+        try:
+            data = blobs.read(ref, size_bytes, verify=self._verify)
+            if data is None:
+                blobs.remove(ref)  # else the next `save` would take it for the result
+                self.trouble.refuse("a result that is not the one its entry was signed for")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self.trouble.report(f"can't be read ({error})")
+            return None
+        return data
+
+    def _read_row(self, ref: BlobRef) -> bytes | None:
+        key = packing.blob_key(ref.digest)
+        for _, _, data in self.database.rows(ONE, (key,)):
+            if type(data) is bytes and blake2b(data, digest_size=32).digest() == ref.digest:
+                return data
+            self.database.delete([key])
+            self.trouble.refuse("a result that is not the one its entry was signed for")
+        return None
+
+    def blob_folder(self) -> BlobFolder | None:
+        """The folder of large results; None without a key."""
+        trust = self._trusted()
+        if self._blobs is None and trust is not None:
+            # On a network file system a mapped file may change, or vanish, under its reader.
+            self._blobs = BlobFolder(self.places.blobs, trust.digester, mapped=not self.places.is_network())
+        return self._blobs
+
+    # Writing
+
+    def save(self, evaluation: Evaluation, blob: Blob) -> None:
+        """Keep `evaluation` and its result, replacing an entry with equal key and observations."""
+        trust = self._trusted()
+        if trust is None:
+            return
+        kept = self._keep_result(evaluation, blob)
+        if kept is None:
+            return
+        ref, payload, result_rows = kept
+        row_key, digest, group_rows = self._row_key(evaluation)
+        content = packing.pack_row(evaluation, packing.title_prefix(evaluation.title), ref, payload)
+        started = float(evaluation.started)
+        tag = trust.entries.tag(packing.signed_part(row_key, started, digest, content))
+        if not self.database.write([*group_rows, *result_rows, (row_key, started, tag + content)]):
+            self.groups.forget()
+
+    def _keep_result(self, evaluation: Evaluation, blob: Blob) -> tuple[BlobRef | None, bytes, list[Row]] | None:
+        parts: Sequence[Buffer] = getattr(blob, "parts", None) or (blob.data,)
+        if blob.size_bytes <= IN_DATABASE_BYTES:
+            data = b"".join(parts)
+            if blob.size_bytes <= IN_ROW_BYTES:
+                return None, data, []
+            ref = BlobRef("row", "blake2b", blake2b(data, digest_size=32).digest())
+            return ref, b"", [(packing.blob_key(ref.digest), time(), data)]
+        blobs = self.blob_folder()
+        if blobs is None:
+            return None
+        ref = blobs.ref(parts, executable=blob.codec not in self._data_codecs)
+        try:
+            self.places.make()
+            blobs.write(ref, parts, blob.size_bytes, durable=evaluation.is_experiment)
+        except OSError as error:
+            self.trouble.report(f"can't be written ({error})")
+            return None
+        return ref, b"", []
+
+    def _row_key(self, evaluation: Evaluation) -> tuple[bytes, bytes, list[Row]]:
+        """The row key of `evaluation`, the digest of its group, and the rows to write with it."""
+        key = evaluation.key
+        name, digest, rows = self.groups.of(evaluation, packing.title_prefix(evaluation.title))
+        return self.groups.symbol(key.symbol) + bytes.fromhex(key.arguments[:16]) + name, digest, rows
+
+    def remove(self, evaluation: Evaluation) -> bool:
+        """Forget `evaluation`; whether it was there. Its file goes at the next collection, if nothing else needs it."""
+        self._recent = {}
+        return self.database.delete([self._row_key(evaluation)[0]]) > 0
+
+    # Everything
+
+    def entries(self, pattern: str = "*") -> Iterator[Evaluation]:
+        """Every evaluation whose symbol matches the glob `pattern`."""
+        for evaluation, _, _ in self.located_entries():
+            if pattern == "*" or fnmatchcase(evaluation.key.symbol, pattern):
+                yield evaluation
+
+    def located_entries(self) -> Iterator[tuple[Evaluation, bytes | BlobRef, bytes]]:
+        """Every authentic evaluation, with its encoded result or where that is, and its row key."""
+        last, end = b"\x80", b"\xff" * (packing.ROW_KEY_BYTES + 1)
+        while rows := self.database.rows(PAGE, (last, end)):
+            last = rows[-1][0]
+            for row in rows:
+                for evaluation, where in self.verified((row,)):
+                    yield evaluation, where, row[0]
+
+    def supersede(self, marks: Iterable[Mark]) -> None:
+        """Mark code as replaced by newer code."""
+        trust = self._trusted()
+        if trust is None:
+            return
+        rows = []
+        for mark in marks:
+            key = _record_key(SUPERSEDED, _mark_name(mark))
+            rows.append((key, time(), trust.records.tag(key)))
+        if rows:
+            self.database.write(rows)
+
+    def revive(self, marks: Iterable[Mark]) -> None:
+        """Take such marks back."""
+        self.database.delete([_record_key(SUPERSEDED, _mark_name(mark)) for mark in marks])
+
+    def superseded(self) -> frozenset[Mark]:
+        """All marks. Not verified: a forged one could at most change the order of a collection."""
+        marks = []
+        for name in self.record_names(SUPERSEDED):
+            symbol, _, fingerprint = name.rpartition("@")
+            marks.append(Mark(symbol, fingerprint))  # type: ignore[arg-type]  # what _mark_name wrote
+        return frozenset(marks)
+
+    # Records
+
+    def get_record(self, kind: str, name: str) -> bytes | None:
+        """The bytes kept as `name` among the records of `kind`, verified; None if there are none."""
+        key = _record_key(kind, name)
+        rows = self.database.rows(ONE, (key,))
+        if not rows:
+            return None
+        trust = self._trusted()
+        value = rows[0][2]
+        if trust is None:
+            return None
+        if type(value) is bytes and (
+            not self._verify or trust.records.verify(value[:TAG_BYTES], key + value[TAG_BYTES:])
+        ):
+            return value[TAG_BYTES:]
+        self.trouble.refuse("a record that was not signed by this machine, or was changed since")
+        return None
+
+    def put_record(self, kind: str, name: str, data: bytes) -> None:
+        """Keep `data` as `name`, replacing what was there."""
+        trust = self._trusted()
+        if trust is not None:
+            key = _record_key(kind, name)
+            self.database.write([(key, time(), trust.records.tag(key + data) + data)])
+
+    def remove_record(self, kind: str, name: str) -> bool:
+        """Forget a record; whether it was there."""
+        return self.database.delete([_record_key(kind, name)]) > 0
+
+    def record_names(self, kind: str) -> list[str]:
+        """The names of all records of `kind`, sorted."""
+        first = _record_key(kind, "")
+        rows = self.database.rows(KEYS, (first, first[:-1] + b"\x01"))
+        return sorted(str(key[len(first) :], "utf-8", "surrogateescape") for (key,) in rows)
+
+    # The whole
+
+    def stats(self) -> Stats:
+        """Counts and sizes."""
+        entries = experiments = 0
+        for evaluation in self.entries():
+            entries += 1
+            experiments += evaluation.is_experiment
+        counted = self.database.rows("SELECT count(*) FROM Cache WHERE key >= ? AND key < ? AND raw = 1", (b"r", b"s"))
+        blobs = self.blob_folder()
+        files = sum(1 for _ in blobs.files()) if blobs is not None else 0
+        return Stats(
+            entries=entries,
+            experiments=experiments,
+            records=counted[0][0] if counted else 0,
+            blobs=files,
+            size_bytes=disk_usage(self.places.home),
+            refused=self.trouble.refused,
+            troubles=self.trouble.count,
+        )
+
+    def close(self) -> None:
+        """Close the database; the next call opens it again."""
+        self._recent = {}
+        self.database.close()
+        self.flights.close()
+
+
+def disk_usage(path: str) -> int:
+    """Bytes that the files below `path` occupy on the disk."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            try:
+                status = os.lstat(os.path.join(folder, name))
+            except OSError:
+                continue  # removed meanwhile
+            total += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
+    return total
+
+
+def _time(row: Row) -> float:
+    return row[1]
+
+
+def _started(item: Found) -> float:
+    return item[0].started
+
+
+def _mark_name(mark: Mark) -> str:
+    return f"{mark.symbol}@{mark.fingerprint}"
+
+
+def _record_key(kind: str, name: str) -> bytes:
+    return f"r{kind}\0{name}".encode("utf-8", "surrogateescape")

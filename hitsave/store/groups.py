@@ -1,0 +1,131 @@
+"""`Groups`: what many evaluations share, kept once in the database and once in memory.
+
+A group is believed only on the strength of a row that refers to it: the tag of that row covers the digest of the
+group. So fetching gives raw bytes with their digest, the caller verifies a row with it, and only then opens it.
+"""
+
+from __future__ import annotations
+
+from time import monotonic, time
+
+from hitsave.store import packing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from hitsave.evaluation import Evaluation
+    from hitsave.store.database import Database
+    from hitsave.store.packing import Group
+    from hitsave.symbol import Symbol
+
+# For how long a group that we wrote is taken to be still there; collection leaves groups alone that are not much older.
+TRUST_S = 600.0
+MAX_GROUPS = 20_000
+# From how many missing groups of one symbol on one range is cheaper than a look-up each.
+RANGE_FROM = 8
+
+GET = "SELECT value FROM Cache WHERE key = ? AND raw = 1"
+RANGE = "SELECT key, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1 LIMIT ?"
+
+
+class RawGroup:
+    """The bytes of a group, with the digest that a row's tag must cover; `group` once it was opened."""
+
+    __slots__ = ("data", "digest", "group")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.digest = packing.group_digest(data)
+        self.group: Group | None = None
+
+
+class Groups:
+    """The groups of one database. Groups are named by the bytes of their symbol and their id (12 bytes)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._generation = 0
+        self._symbols: dict[str, bytes] = {}
+        self._raw: dict[bytes, RawGroup] = {}
+        self._kept: dict[bytes, tuple[bytes, bytes, float]] = {}
+
+    def symbol(self, symbol: Symbol) -> bytes:
+        """The four bytes that stand for `symbol` in row keys."""
+        found = self._symbols.get(symbol)
+        if found is None:
+            found = self._symbols[symbol] = packing.symbol_bytes(symbol)
+        return found
+
+    def of(self, evaluation: Evaluation, prefix: str) -> tuple[bytes, bytes, list[tuple[bytes, float, bytes]]]:
+        """The id and digest of the group of `evaluation`, and the rows to write with it (none if they are known)."""
+        data, trace = packing.pack_group(evaluation, prefix)
+        if self._database.generation != self._generation:
+            self._generation = self._database.generation
+            self.forget()
+        content = data + trace
+        known = self._kept.get(content)
+        now = monotonic()
+        if known is not None and now - known[2] < TRUST_S:
+            return known[0], known[1], []
+        digest = packing.group_digest(data)
+        name = packing.group_id(evaluation.key.fingerprint, digest)
+        moment = time()
+        rows = [(packing.group_key(self.symbol(evaluation.key.symbol), name), moment, data)]
+        if trace:
+            rows.append((packing.trace_key(packing.trace_digest(trace)), moment, trace))
+        if len(self._kept) >= MAX_GROUPS:
+            self._kept.clear()
+        self._kept[content] = name, digest, now
+        return name, digest, rows
+
+    def forget(self) -> None:
+        """Write every group again with its next evaluation: what we believed to be stored may not be."""
+        self._kept.clear()
+
+    def fetch(self, names: Collection[bytes]) -> dict[bytes, RawGroup]:
+        """The groups under `names`, as far as they exist; others may be among them."""
+        missing = [name for name in names if name not in self._raw]
+        if missing:
+            if len(self._raw) > MAX_GROUPS:
+                self._raw.clear()
+            if len(missing) > RANGE_FROM:
+                self._fetch_ranges(missing)
+            for name in missing:
+                if name not in self._raw:
+                    self._fetch_one(name)
+        return self._raw
+
+    def _fetch_ranges(self, names: list[bytes]) -> None:
+        for symbol in {name[:4] for name in names}:
+            first = b"g" + symbol
+            rows = self._database.rows(RANGE, (first, first + b"\xff" * 9, 4 * len(names)))
+            for key, data in rows:
+                if type(data) is bytes:
+                    self._raw.setdefault(key[1:], RawGroup(data))
+
+    def _fetch_one(self, name: bytes) -> None:
+        for (data,) in self._database.rows(GET, (b"g" + name,)):
+            if type(data) is bytes:
+                self._raw[name] = RawGroup(data)
+        if name not in self._raw:
+            self.forget()  # a row without its group: whoever writes next must not think that it is there
+
+    def open(self, name: bytes, raw: RawGroup) -> Group | None:
+        """The group in `raw`, which the caller has verified; None if it is of another version, or lost its trace."""
+        reference = packing.peek_trace(raw.data)
+        trace = b""
+        if reference is not None:
+            for (data,) in self._database.rows(GET, (packing.trace_key(reference),)):
+                if type(data) is bytes and packing.trace_digest(data) == reference:
+                    trace = data
+            if not trace:
+                self.forget()
+                return None
+        raw.group = packing.unpack_group(raw.data, raw.digest, trace)
+        return raw.group
+
+    def drop(self, name: bytes) -> None:
+        """Read the group anew next time, and write it anew."""
+        self._raw.pop(name, None)
+        self.forget()
