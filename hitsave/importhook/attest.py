@@ -85,7 +85,7 @@ def verify(entry: Entry, asked_s: float = 0.0) -> Entry:
         data = _read(entry.path) if entry.stamp == stamp_at(entry.path) else None
         changed = digest_text(repr(entry.stamp))  # what was loaded is gone, and nobody kept its bytes
         digest = changed if data is None else digest_bytes(data)
-        return Entry(entry.import_name, entry.path, b"", kind=OPAQUE, digest=digest)
+        return Entry(entry.import_name, entry.path, b"", kind=OPAQUE, module_name=entry.module_name, digest=digest)
     module = sys.modules.get(entry.import_name)
     if isinstance(entry.unverified, CodeObject):  # Python's own .pyc, whose origin wasn't certain
         compiled = _compile(entry.data, entry.path)

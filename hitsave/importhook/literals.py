@@ -22,7 +22,7 @@ Function = type(lambda: None)
 def literals_agree(data: bytes, path: str, namespace: dict[str, Any]) -> bool:
     """Whether each literal in the text `data` that has a name is what `namespace` holds under that name."""
     try:
-        tree: ast.Module = compile(data, path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        tree: Any = compile(data, path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return _agree(tree.body, namespace)

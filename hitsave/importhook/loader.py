@@ -168,7 +168,8 @@ def note_foreign(sources: LoadedSources, fullname: str, path: str, *, loaded: bo
     """
     try:
         if not path.endswith((".py", ".pyw")):  # an extension module may be large: its digest is made when asked for
-            entry = Entry(fullname, path, b"", kind=OPAQUE, stamp=stamp_of(os.stat(path)), unverified=True)
+            stamp = stamp_of(os.stat(path))
+            entry = Entry(fullname, path, b"", kind=OPAQUE, module_name=fullname, stamp=stamp, unverified=True)
         else:
             with open(path, "rb") as file:
                 data, stamp = file.read(), stamp_of(os.fstat(file.fileno()))

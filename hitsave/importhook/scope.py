@@ -66,6 +66,7 @@ class Scope:
         self._foreign: dict[str, float] = {}  # top-level name -> when it was last looked for
         self._finders: list[object] = []
         self._finders_known = True
+        self._archives = False  # whether an entry of `sys.path` in the project is a file
 
     def add(self, project: Project) -> bool:
         """Hook `project` too; False if it was already."""
@@ -113,7 +114,7 @@ class Scope:
     def _may_own_top(self, name: str) -> bool:
         if name in self._names and sys.path == self._path:
             return True
-        if not self._finders_are_known():
+        if self._archives or not self._finders_are_known():
             return name not in sys.builtin_module_names
         if sys.path == self._path:
             checked = self._foreign.get(name)
@@ -124,7 +125,7 @@ class Scope:
             if name in sys.stdlib_module_names or not self._changed():
                 return False
         self._list()
-        return name in self._names
+        return name in self._names or (self._archives and name not in sys.builtin_module_names)
 
     def _finders_are_known(self) -> bool:
         if self._finders == sys.meta_path:
@@ -145,13 +146,17 @@ class Scope:
         folders = [entry or _working_folder() for entry in path if self._owns_folder(entry)]
         folders += [root for project in self.projects for root in project.source_roots]
         listed = []
+        archives = False
         names: set[str] = set()
         for folder in dict.fromkeys(folders):
             listed.append((folder, _mtime_ns(folder)))
             try:
                 names.update([entry.partition(".")[0] for entry in os.listdir(folder)])
+            except NotADirectoryError:  # an archive: what it holds is for its own importer to say
+                archives = True
             except OSError:
                 continue
+        self._archives = archives
         self._listed, self._names, self._foreign = listed, frozenset(names), {}
         self._cwd = "" if all(map(_is_absolute, path)) else _working_folder()
         self._path = path  # last: whoever sees the new path also sees the new names
