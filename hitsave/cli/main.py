@@ -65,6 +65,7 @@ def build_parser(only: str | None = None) -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
+    program = None
     name = next((word for word in args if not word.startswith("-")), None)
     known = name in COMMANDS and args.index(name) == 0
     if known and name == "run":
@@ -77,13 +78,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return USAGE
+    output = Output(json=options.json, quiet=options.quiet)
+    if options.dir:
+        os.environ["HITSAVE_DIR"] = os.path.abspath(options.dir)
+    command = _function(COMMANDS[options.command][0], options.command)
     if options.command == "run":
         options.program = program
-    output = Output(json=options.json, quiet=options.quiet)
+        code = _guarded(lambda: _function("run", "check_program")(options) or OK, output)
+        # Not guarded: an exception of the program is not ours to handle.
+        return code or int(command(options, output))
+    return _guarded(lambda: command(options, output), output)
+
+
+def _guarded(work: Callable[[], int], output: Output) -> int:
+    """The exit code of `work`; what it raises on our own behalf is printed."""
     try:
-        if options.dir:
-            os.environ["HITSAVE_DIR"] = os.path.abspath(options.dir)
-        code: int = _function(COMMANDS[options.command][0], options.command)(options, output)
+        code = work()
         sys.stdout.flush()
         return code
     except HitSaveError as error:

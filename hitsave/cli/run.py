@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
-import sys
 from collections.abc import Sequence
-from types import TracebackType
 
 from hitsave.cli.output import Output
 from hitsave.errors import UsageError
 
-OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 OPTIONS_WITH_VALUE = frozenset(("--mode", "--refresh", "--dir", "--root", "--memo", "--experiment"))
 
 
@@ -24,6 +20,14 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.usage = "hitsave run [options] SCRIPT [ARGS ...]\n       hitsave run [options] -m MODULE [ARGS ...]"
     parser.add_argument("--mode", choices=("on", "off", "refresh", "readonly"), help="how stored results are used")
     parser.add_argument("--stats", action="store_true", help="print to stderr what was reused and the time it saved")
+    parser.add_argument(
+        "--memo",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="memoise functions without decorator: pkg.etl:load_*",
+    )
+    parser.add_argument("--experiment", action="append", default=[], metavar="PATTERN", help="likewise as experiments")
     parser.add_argument("target", metavar="SCRIPT | -m MODULE", help="the program, and its arguments")
     parser.epilog = (
         "--json prints the figures of --stats to stderr as one line of JSON. The exit code is the program's."
@@ -53,49 +57,36 @@ def split(args: Sequence[str]) -> tuple[list[str], tuple[bool, str, list[str]] |
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Run the program; its exit code."""
-    if options.program is None:
-        raise UsageError("-m needs a module", hint="hitsave run -m MODULE [ARGS ...]")
+    """Run the program. What it raises, `SystemExit` too, goes on its way as under plain Python."""
+    del output
     is_module, target, args = options.program
-    if not is_module and not os.path.exists(target):
-        raise UsageError(f"can't open {target!r}: no such file", hint=_other_scripts(target))
-    if options.mode:
-        os.environ["HITSAVE_MODE"] = options.mode
-    from hitsave.importhook.program import run_module, run_path
+    for setting in ("mode", "refresh"):
+        if getattr(options, setting, None):
+            os.environ[f"HITSAVE_{setting.upper()}"] = getattr(options, setting)
+    from hitsave.importhook import install_import_hook
+    from hitsave.importhook.main import run_module, run_path
+    from hitsave.importhook.multiproc import share_with_children
+    from hitsave.project import find_project
 
-    try:
-        (run_module if is_module else run_path)(target, args)
-    except SystemExit:
-        raise  # Python prints the message, or exits with the code, as for the bare program
-    except BaseException as error:  # noqa: BLE001 - every exception of the program is reported as Python would
-        return _report(error)
+    hook = install_import_hook(find_project(options.root or _place_of(is_module, target)).root)
+    if options.memo or options.experiment:
+        hook.instrument(memo=options.memo, experiment=options.experiment)
+    share_with_children(hook)
+    (run_module if is_module else run_path)(target, args, hook)
     return 0
 
 
-def _report(error: BaseException) -> int:
-    """Print the program's traceback without our frames, through the program's own `sys.excepthook`; the exit code."""
-    error.__traceback__ = _without_ours(error.__traceback__)
-    if error.__context__ is not None:
-        error.__context__.__traceback__ = _without_ours(error.__context__.__traceback__)
-    sys.excepthook(type(error), error, error.__traceback__)
-    if isinstance(error, KeyboardInterrupt):
-        # Die by the signal, as Python does, so that a shell loop around us stops too.
-        sys.stdout.flush()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    return 1
+def check_program(options: argparse.Namespace) -> None:
+    """Raises `UsageError` for a program that isn't there; its own errors are for Python to report."""
+    if options.program is None:
+        raise UsageError("-m needs a module", hint="hitsave run -m MODULE [ARGS ...]")
+    is_module, target, _ = options.program
+    if not is_module and not os.path.exists(target):
+        raise UsageError(f"can't open {target!r}: no such file", hint=_other_scripts(target))
 
 
-def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
-    while traceback is not None and _is_ours(traceback.tb_frame.f_code.co_filename):
-        traceback = traceback.tb_next
-    return traceback
-
-
-def _is_ours(filename: str) -> bool:
-    return filename.startswith((OURS, "<frozen runpy>", "<frozen importlib")) or filename.endswith(
-        (f"{os.sep}runpy.py", f"importlib{os.sep}__init__.py")
-    )
+def _place_of(is_module: bool, target: str) -> str:
+    return os.getcwd() if is_module else os.path.abspath(target)
 
 
 def _other_scripts(target: str) -> str:
