@@ -1,0 +1,165 @@
+"""`hitsave status`: what the next run would compute again, why, and how long that took last time. Runs nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hitsave.cli.choose import entry_id, matches
+from hitsave.cli.judge import Judge, open_judge
+from hitsave.cli.output import Output, time_text
+from hitsave.digest import Digest
+from hitsave.evaluation import Evaluation
+from hitsave.explain.standing import FRESH, SPARED, Standing
+from hitsave.explain.text import change_text, short
+from hitsave.symbol import Symbol
+
+STALE_EXIT = 3
+CAUSES = 3
+
+
+@dataclass
+class Row:
+    """One memoised function: its results, how they stand, and why some are stale."""
+
+    symbol: Symbol
+    fresh: int = 0
+    spared: int = 0
+    stale: list[Evaluation] = field(default_factory=list)
+    causes: list[str] = field(default_factory=list)
+
+    @property
+    def results(self) -> int:
+        """How many different calls have a result."""
+        return self.fresh + self.spared + len(self.stale)
+
+    @property
+    def recompute_s(self) -> float:
+        """How long the stale results took to compute."""
+        return sum(entry.elapsed_s for entry in self.stale)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row for JSON."""
+        return {
+            "symbol": self.symbol,
+            "results": self.results,
+            "fresh": self.fresh,
+            "spared": self.spared,
+            "stale": len(self.stale),
+            "recompute_s": self.recompute_s,
+            "causes": self.causes,
+            "stale_results": [
+                {"id": entry_id(entry), "call": entry.title, "elapsed_s": entry.elapsed_s} for entry in self.stale
+            ],
+        }
+
+
+def add_status(parser: argparse.ArgumentParser) -> None:
+    """Options of `hitsave status`."""
+    parser.add_argument("names", nargs="*", metavar="GLOB", help="only these functions (name or glob)")
+    parser.add_argument("--check", action="store_true", help=f"exit with {STALE_EXIT} if something is stale")
+
+
+def status(options: argparse.Namespace, output: Output) -> int:
+    """Judge every stored result of the project's memoised functions against the files."""
+    with open_judge(options) as judge:
+        symbols = [name for name in judge.symbols() if _wanted(name, options.names)]
+        rows = [_row(name, judge) for name in symbols]
+        broken = {judge.place.project.relative(path): error for path, error in judge.files.unparsable.items()}
+    stale = sum(len(row.stale) for row in rows)
+    output.emit(
+        {
+            "functions": [row.as_dict() for row in rows],
+            "stale": stale,
+            "recompute_s": sum(row.recompute_s for row in rows),
+            "unparsable": sorted(broken),
+        }
+    )
+    _print(rows, output)
+    for path, error in sorted(broken.items()):
+        output.warn(f"{path}:{error.lineno}: {error.msg}; what depends on this file can't be judged")
+    return STALE_EXIT if options.check and stale else 0
+
+
+def _wanted(name: Symbol, patterns: Iterable[str]) -> bool:
+    patterns = list(patterns)
+    return not patterns or any(matches(name, pattern) for pattern in patterns)
+
+
+def _row(name: Symbol, judge: Judge) -> Row:
+    row = Row(name)
+    groups: dict[Digest, list[Evaluation]] = defaultdict(list)
+    for entry in judge.entries(name):
+        groups[entry.key.arguments].append(entry)
+    for group in groups.values():
+        states = {judge.standings.of(entry).state for entry in group}
+        if FRESH in states:
+            row.fresh += 1
+        elif SPARED in states:
+            row.spared += 1
+        else:
+            newest = max(group, key=lambda entry: entry.started)
+            row.stale.append(newest)
+    row.causes = _causes(row.stale, judge)
+    return row
+
+
+def _causes(stale: Iterable[Evaluation], judge: Judge) -> list[str]:
+    """What made these stale, each cause once."""
+    found: dict[str, None] = {}
+    told: set[object] = set()
+    for entry in stale:
+        standing = judge.standings.of(entry)
+        reason = (entry.key.fingerprint, standing)
+        if reason not in told:
+            told.add(reason)
+            found.update(dict.fromkeys(_cause(entry, standing, judge)))
+    return list(found)
+
+
+def _cause(entry: Evaluation, standing: Standing, judge: Judge) -> list[str]:
+    if standing.condition:
+        return [f"{standing.condition} changed"]
+    if standing.via is not None:
+        return [f"via {short(standing.via)} (may stop there)"]
+    explanation = judge.explain(entry)
+    return [change_text(change, explanation) for change in explanation.changes] or ["the code that made it wasn't kept"]
+
+
+def _print(rows: list[Row], output: Output) -> None:
+    if not rows:
+        output.remark("no memoised functions here: decorate one with @memo or @experiment")
+        return
+    output.table(
+        ("FUNCTION", "RESULTS", "FRESH", "SPARED", "STALE", "RECOMPUTE", "CAUSE"),
+        [
+            (
+                short(row.symbol),
+                str(row.results),
+                str(row.fresh),
+                str(row.spared),
+                str(len(row.stale)),
+                time_text(row.recompute_s) if row.stale else "–",
+                _shortened(row.causes),
+            )
+            for row in rows
+        ],
+    )
+    stale, total = sum(len(row.stale) for row in rows), sum(row.results for row in rows)
+    spared = sum(row.spared for row in rows)
+    said = f"{stale} stale of {total}"
+    if spared:
+        said += f", {spared} untouched by the edits"
+    if stale:
+        said += f" · about {time_text(sum(row.recompute_s for row in rows))} if everything reruns"
+        worst = max(rows, key=lambda row: row.recompute_s)
+        said += f" · hitsave why {short(worst.symbol)}"
+    output.remark(said)
+
+
+def _shortened(causes: list[str]) -> str:
+    more = f" and {len(causes) - CAUSES} more" if len(causes) > CAUSES else ""
+    return "; ".join(causes[:CAUSES]) + more

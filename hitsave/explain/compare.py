@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection, Iterable
+from typing import Protocol
 
 from hitsave.analysis import Codebase, ModuleSummary, definition_text, summarise
 from hitsave.digest import Digest
@@ -17,11 +18,25 @@ from hitsave.symbol import MODULE, Symbol, module_of, qualname_of
 DIFFS = 12
 
 
+class Code(Protocol):
+    """One state of the code, with its texts at hand. `find` makes it the `Modules` of a `Codebase`."""
+
+    @property
+    def state(self) -> CodeState:
+        """Symbols with digests, and versions of packages."""
+
+    def source(self, module: str) -> Source | None:
+        """The source of a module by its canonical name."""
+
+    def find(self, name: str) -> ModuleSummary | None:
+        """The summary of the module that `import name` reaches."""
+
+
 class StoredCode:
     """The sources behind a `CodeState`, read from `records` as they are asked for. A `Modules` for a `Codebase`."""
 
     def __init__(self, state: CodeState, records: Records) -> None:
-        self.state = state
+        self.state: CodeState = state
         self._digests = dict(state.sources)
         self._records = records
         self._summaries: dict[str, ModuleSummary | None] = {}
@@ -47,20 +62,6 @@ class StoredCode:
                 self._summaries[name] = None
         return self._summaries[name]
 
-    def text(self, symbol: Symbol) -> str | None:
-        """The lines of a definition; None if this code has none of that name."""
-        source = self.source(module_of(symbol))
-        return definition_text(source, symbol) if source else None
-
-    def line(self, symbol: Symbol) -> int | None:
-        """The line where a definition starts."""
-        source, text = self.source(module_of(symbol)), self.text(symbol)
-        if source is None or not text or qualname_of(symbol) == MODULE:
-            return None
-        whole = source.data.decode("utf-8", "replace")
-        at = whole.find(text)
-        return None if at < 0 else whole.count("\n", 0, at) + 1
-
     def _is_package(self, module: str) -> bool:
         return any(other.startswith(module + ".") for other in self._digests)
 
@@ -72,10 +73,26 @@ class StoredCode:
         return ends[0] if len(ends) == 1 else name
 
 
+def text_of(code: Code, symbol: Symbol) -> str | None:
+    """The lines of a definition; None if this code has none of that name."""
+    source = code.source(module_of(symbol))
+    return definition_text(source, symbol) if source else None
+
+
+def line_of(code: Code, symbol: Symbol) -> int | None:
+    """The line where a definition starts; None if it has none of its own."""
+    source, text = code.source(module_of(symbol)), text_of(code, symbol)
+    if source is None or not text or qualname_of(symbol) == MODULE:
+        return None
+    whole = source.data.decode("utf-8", "replace")
+    at = whole.find(text)
+    return None if at < 0 else whole.count("\n", 0, at) + 1
+
+
 def code_changes(
     start: Symbol,
-    before: StoredCode,
-    after: StoredCode,
+    before: Code,
+    after: Code,
     *,
     ran: Collection[Symbol] | None = None,
     locate: Callable[[str], str | None] = lambda module: None,
@@ -91,9 +108,9 @@ def code_changes(
     changed.sort(key=lambda name: (len(paths[name]) or 99, name))
     found = []
     for index, name in enumerate(changed):
-        diff = definition_diff(before.text(name), after.text(name)) if index < DIFFS else ""
+        diff = definition_diff(text_of(before, name), text_of(after, name)) if index < DIFFS else ""
         holder = after if name in new else before
-        line = holder.line(name)
+        line = line_of(holder, name)
         file = locate(module_of(name)) or module_of(name)
         found.append(
             Change(
@@ -110,7 +127,7 @@ def code_changes(
     return (*found, *_package_changes(dict(before.state.versions), dict(after.state.versions)))
 
 
-def _path(start: Symbol, target: Symbol, *, before: StoredCode, after: StoredCode) -> tuple[Symbol, ...]:
+def _path(start: Symbol, target: Symbol, *, before: Code, after: Code) -> tuple[Symbol, ...]:
     for code in (after, before):  # a symbol that is gone is reached in the old code only
         if target in dict(code.state.pairs):
             path = Codebase(code).path(start, target)

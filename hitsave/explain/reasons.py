@@ -6,8 +6,9 @@ import ast
 from collections.abc import Callable, Iterable, Sequence
 
 from hitsave.evaluation import Evaluation, Key, Observed
-from hitsave.explain.compare import StoredCode, code_changes, observed_changes
-from hitsave.explain.record import Change, CodeState, Explanation, Records, decode_code
+from hitsave.explain.compare import Code, StoredCode, code_changes, observed_changes
+from hitsave.explain.record import Change, Explanation, Records, decode_code
+from hitsave.symbol import Symbol
 
 Locate = Callable[[str], "str | None"]
 
@@ -20,19 +21,17 @@ def explain_evaluation(
     An evaluation that was taken over from another one under older code, because what was edited did not run, is
     explained as "survived".
     """
-    code = _code(evaluation.key.fingerprint, records)
+    code = stored_code(evaluation.key.fingerprint, records)
     origin = _taken_over_from(evaluation, earlier)
-    if origin is not None:
-        then = _code(origin.key.fingerprint, records)
-        changes = _code_changes(origin, then, code, records, locate=locate, ran=origin.observed.ran)
-        return Explanation("survived", evaluation.key.symbol, evaluation.title, changes, origin)
+    if origin is not None and code is not None:
+        return survived(origin, code, records, locate=locate)
     return explain_call(evaluation.key, evaluation.title, code, evaluation.observed, earlier, records, locate=locate)
 
 
 def explain_call(
     key: Key,
     title: str,
-    code: CodeState | None,
+    code: Code | None,
     now: Observed | Callable[[Evaluation], Observed],
     stored: Sequence[Evaluation],
     records: Records,
@@ -51,8 +50,8 @@ def explain_call(
     changes: tuple[Change, ...] = ()
     same_arguments = nearest.key.arguments == key.arguments
     if nearest.key.fingerprint != key.fingerprint:
-        then = _code(nearest.key.fingerprint, records)
-        changes += _code_changes(nearest, then, code, records, locate=locate)
+        then = stored_code(nearest.key.fingerprint, records)
+        changes += _code_changes(nearest, then, code, locate=locate)
     if not same_arguments:
         changes += argument_changes(nearest.title, title)
     else:
@@ -122,30 +121,29 @@ def _leaves(path: str, node: ast.expr) -> dict[str, str]:
     return found or {path: ast.unparse(node)}
 
 
-def _code(fingerprint: str, records: Records) -> CodeState | None:
+def stored_code(fingerprint: str, records: Records) -> StoredCode | None:
+    """The code that was kept under a fingerprint; None if none was."""
     data = records.get_record("closure", fingerprint)
-    return decode_code(data) if data is not None else None
+    state = decode_code(data) if data is not None else None
+    return StoredCode(state, records) if state is not None else None
+
+
+def survived(
+    evaluation: Evaluation, code: Code, records: Records, *, locate: Locate = lambda module: None
+) -> Explanation:
+    """Why `evaluation` is reused though `code` is newer than what it was computed with: what changed did not run."""
+    then = stored_code(evaluation.key.fingerprint, records)
+    changes = _code_changes(evaluation, then, code, locate=locate, ran=evaluation.observed.ran)
+    return Explanation("survived", evaluation.key.symbol, evaluation.title, changes, evaluation)
 
 
 def _code_changes(
-    nearest: Evaluation,
-    then: CodeState | None,
-    now: CodeState | None,
-    records: Records,
-    *,
-    locate: Locate,
-    ran: Sequence[str] | None = None,
+    nearest: Evaluation, then: Code | None, now: Code | None, *, locate: Locate, ran: Sequence[Symbol] | None = None
 ) -> tuple[Change, ...]:
     symbol = nearest.key.symbol
     if then is None or now is None:
         return (Change("code", symbol, where="the code of that evaluation was not kept"),)
-    return code_changes(
-        symbol,
-        StoredCode(then, records),
-        StoredCode(now, records),
-        ran=None if ran is None else set(ran),
-        locate=locate,
-    )
+    return code_changes(symbol, then, now, ran=None if ran is None else set(ran), locate=locate)
 
 
 def _taken_over_from(evaluation: Evaluation, earlier: Iterable[Evaluation]) -> Evaluation | None:
@@ -166,15 +164,15 @@ def _outcome(changes: Sequence[Change], nearest: Evaluation, key: Key) -> str:
 
 
 def _unchanged(
-    code: CodeState | None, nearest: Evaluation, changes: Sequence[Change], *, same_arguments: bool
+    code: Code | None, nearest: Evaluation, changes: Sequence[Change], *, same_arguments: bool
 ) -> tuple[tuple[str, int], ...]:
     changed = [change.kind for change in changes]
     counts = []
     if same_arguments:
         counts.append(("arguments", 0))
     if code is not None:
-        counts.append(("symbols", len(code.pairs) - changed.count("code")))
-        counts.append(("packages", len(code.versions) - changed.count("package")))
+        counts.append(("symbols", len(code.state.pairs) - changed.count("code")))
+        counts.append(("packages", len(code.state.versions) - changed.count("package")))
     if same_arguments:
         counts.append(("files", len(nearest.observed.files) - changed.count("file")))
         counts.append(("environment variables", len(nearest.observed.environment) - changed.count("environment")))

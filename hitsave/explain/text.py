@@ -46,6 +46,11 @@ def _change_lines(change: Change, explanation: Explanation, *, diff: bool) -> li
     return lines
 
 
+def change_text(change: Change, explanation: Explanation) -> str:
+    """One change in one line, without its diff."""
+    return _change_lines(change, explanation, diff=False)[0]
+
+
 def _kind(change: Change) -> str:
     words = {
         "argument": "",
