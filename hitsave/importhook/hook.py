@@ -104,7 +104,7 @@ class Hook:
 
 
 def _verify(entry: Entry, asked_s: float) -> Entry:
-    from hitsave.importhook.attest import verify  # only where somebody else loaded a module
+    from hitsave.importhook.attestation import verify  # only where somebody else loaded a module
 
     return verify(entry, asked_s)
 

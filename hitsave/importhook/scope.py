@@ -66,7 +66,7 @@ class Scope:
         self._foreign: dict[str, float] = {}  # top-level name -> when it was last looked for
         self._finders: list[object] = []
         self._finders_known = True
-        self._archives = False  # whether an entry of `sys.path` in the project is a file
+        self._archives: bool = False  # whether an entry of `sys.path` in the project is a file
 
     def add(self, project: Project) -> bool:
         """Hook `project` too; False if it was already."""
@@ -114,7 +114,7 @@ class Scope:
     def _may_own_top(self, name: str) -> bool:
         if name in self._names and sys.path == self._path:
             return True
-        if self._archives or not self._finders_are_known():
+        if not self._finders_are_known():
             return name not in sys.builtin_module_names
         if sys.path == self._path:
             checked = self._foreign.get(name)

@@ -25,17 +25,22 @@ NO = ("0", "false", "no", "off")
 # Programs that build and mend environments, by the name of their script or of the module behind `-m`.
 BYSTANDERS = frozenset(("pip", "pip3", "ensurepip", "venv", "virtualenv", "uv", "build", "compileall", "site"))
 
+_complaints: list[str] = []
+
 
 def bootstrap(*, default: bool = False) -> Hook | None:
     """Install the hook if it is wanted in this process; the hook, or None. Never raises."""
     if not is_wanted(default=default):
         return None
     try:
-        from hitsave.importhook import install_import_hook
+        from hitsave.importhook.process import install_import_hook
 
         return install_import_hook()
     except Exception as error:  # noqa: BLE001 - a broken installation of ours must not break every Python on the machine
-        sys.stderr.write(f"hitsave: not active in this process: {type(error).__name__}: {error}\n")
+        complaint = f"hitsave: not active in this process: {type(error).__name__}: {error}\n"
+        if complaint not in _complaints:  # `site` runs the .pth files of a virtual environment twice
+            _complaints.append(complaint)
+            sys.stderr.write(complaint)
         return None
 
 

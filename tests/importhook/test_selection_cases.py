@@ -136,7 +136,7 @@ def test_case_17_an_extension_module_of_the_project_is_recorded_by_its_file(tree
         (
             Path(found.origin)
             for name in ("_heapq", "_bisect", "_json", "_csv", "_queue", "_opcode", "_struct")
-            if (found := importlib.util.find_spec(name)) and found.origin and os.path.isfile(found.origin)
+            if (found := importlib.util.find_spec(name)) and found.origin and Path(found.origin).is_file()
         ),
         None,
     )
@@ -197,7 +197,8 @@ def test_case_18_a_symlinked_checkout_is_the_project(tree: Tree, tmp_path: Path)
     link = tmp_path / "link"
     link.symlink_to(tree.root)
     done = tree.hooked(
-        f"sys.path[0] = {str(link)!r}; import pkg.m; print(loaded().names(), pkg.m.__file__, loaded().get('pkg.m').kind)"
+        f"sys.path[0] = {str(link)!r}\nimport pkg.m\n"
+        "print(loaded().names(), pkg.m.__file__, loaded().get('pkg.m').kind)"
     ).ok()
     assert done.lines == [f"('pkg', 'pkg.m') {link}/pkg/m.py hook"]
 
@@ -282,7 +283,9 @@ except ModuleNotFoundError as error: print(error)
 
 
 def test_case_23_a_lazy_module_is_never_woken(tree: Tree) -> None:
-    tree.write({"lazy.py": "print('loaded')\nX = 1\n", "pep562.py": "def __getattr__(name):\n    print('asked', name)\n"})
+    tree.write(
+        {"lazy.py": "print('loaded')\nX = 1\n", "pep562.py": "def __getattr__(name):\n    print('asked', name)\n"}
+    )
     done = tree.hooked(
         """
 import importlib.util
