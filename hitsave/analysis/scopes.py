@@ -48,8 +48,8 @@ class Region:
 
     def facts(self) -> Facts:
         """The facts gathered, frozen."""
-        if not (self.reads or self.attributes or self.own or self.writes or self.flags or self.parent or self.opaque):
-            return NO_FACTS
+        if not (self.reads or self.attributes or self.own or self.writes or self.flags or self.keys or self.opaque):
+            return NO_FACTS  # whatever else there is comes with one of these
         return Facts(
             tuple(sorted(self.reads.items())),
             tuple(sorted(self.attributes)) if self.attributes else (),

@@ -179,9 +179,14 @@ def bind(w: Walker, name: str, value: ast.expr, chain: str | None) -> None:
             kind = "=" + chain[:-2]
     elif ends := ends_of_text(value):
         kind = f"${ends[0]}|{ends[1]}" if "|" not in ends[0] + ends[1] and " " not in ends[0] + ends[1] else LITERAL
-    elif isinstance(value, _LITERALS) and not (isinstance(value, Constant) and value.value is None):
+    elif is_plain(value):
         kind = LITERAL
     w.frame.bind(name, kind)
+
+
+def is_plain(value: ast.expr) -> bool:
+    """Is this a literal or a display of a builtin container, so that its methods are Python's own?"""
+    return isinstance(value, _LITERALS) and not (isinstance(value, Constant) and value.value is None)
 
 
 def store(w: Walker, target: Any) -> None:

@@ -14,7 +14,7 @@ import ast
 import gc
 import sys
 import threading
-from ast import AnnAssign, Assign, Attribute, ClassDef, Constant, Expr, Name
+from ast import AnnAssign, Assign, ClassDef, Constant, Expr, Name
 from typing import Any
 
 from hitsave.analysis import special  # noqa: F401 - registers its handlers
@@ -26,7 +26,7 @@ from hitsave.analysis.statements import (
     annotation,
     block,
     docstring,
-    store,
+    is_plain,
     type_checking_branch,
     type_parameters,
 )
@@ -227,8 +227,6 @@ class _Summariser:
         targets = node.targets if node.__class__ is Assign else [node.target]
         value = node.value
         if value is None:
-            if targets[0].__class__ is Name and targets[0].id == "TYPE_CHECKING":
-                return True
             return True
         if len(targets) == 1 and targets[0].__class__ is ast.Tuple and _pairwise(targets[0], value):
             for target, element in zip(targets[0].elts, value.elts, strict=True):
@@ -257,7 +255,7 @@ class _Summariser:
                 self.exports.assign(value)
             if names == ["TYPE_CHECKING"] and not (literal and value.value is False):  # type: ignore[attr-defined]
                 w.skips_type_checking = False
-        alias = chain or ""
+        alias = chain or ("[" if is_plain(value) else "")
         if prefix and alias and alias.partition(".")[0].rstrip("()[]") in (members or ()):
             alias = prefix + alias
         facts = region.facts()
@@ -495,6 +493,3 @@ def is_literal(node: ast.expr) -> bool:
         return is_literal(node.left) and is_literal(node.right)  # type: ignore[attr-defined]
     return False
 
-
-__all__ = ["is_literal", "store", "summarise"]
-_ = Attribute

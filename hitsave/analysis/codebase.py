@@ -1,0 +1,117 @@
+"""`Codebase`: closures over a set of modules. The face of the analysis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hitsave.analysis.closure import Closure
+from hitsave.analysis.effects import Effects
+from hitsave.analysis.entities import Entity, Module
+from hitsave.analysis.graph import Graph
+from hitsave.analysis.reach import Reach
+from hitsave.analysis.report import make_closure
+from hitsave.errors import UnknownSymbol
+from hitsave.symbol import MODULE, Symbol, module_of, outermost, qualname_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from hitsave.analysis.resolve import Modules
+
+
+class Codebase:
+    """The project's modules as one graph, from which closures are taken.
+
+    Made once per state of the code: what it resolved is kept, so the second closure costs a fraction of the first.
+    `extra` are names of modules known to be imported although nothing in a closure imports them (the main program,
+    plugins): their statements may have changed what names mean. Not safe to use from two threads at a time.
+    """
+
+    def __init__(self, modules: Modules, *, extra: Iterable[str] = ()) -> None:
+        self._modules = modules
+        self._extra_names = tuple(extra)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._graph = Graph(self._modules)
+        self._effects = Effects(self._graph)
+        self._closures: dict[object, Closure] = {}
+        self._extra = [m for name in self._extra_names if (m := self._graph.resolver.module(name)) is not None]
+
+    def closure(
+        self,
+        start: Symbol | Iterable[Symbol],
+        *,
+        ran: Collection[Symbol] | None = None,
+        earlier: Collection[Symbol] = (),
+        cut: Collection[Symbol] = (),
+    ) -> Closure:
+        """What calling `start` can depend on. Raises `UnknownSymbol` for a symbol that no module defines.
+
+        With `ran`, the functions that ran in one evaluation, bodies of others neither count nor lead on, unless they
+        may have run when modules were imported, or are among `earlier` (ran before in this process) and left state
+        that is read. `cut` are memoised functions whose results count instead of their code.
+        """
+        starts = (start,) if isinstance(start, str) else tuple(start)
+        key = (starts, None if ran is None else frozenset(ran), frozenset(earlier), frozenset(cut))
+        known = self._closures.get(key)
+        if known is None:
+            reach = self.reach(starts, ran=ran, earlier=earlier, cut=cut)
+            known = self._closures[key] = make_closure(self._graph, self._effects, reach, starts)
+        return known
+
+    def reach(
+        self,
+        starts: Iterable[Symbol],
+        *,
+        ran: Collection[Symbol] | None = None,
+        earlier: Collection[Symbol] = (),
+        cut: Collection[Symbol] = (),
+    ) -> Reach:
+        """The walk behind `closure`."""
+        starts = tuple(starts)
+        cut = frozenset(cut).difference(starts) if cut else ()
+        reach = Reach(self._graph, self._effects, ran=ran, earlier=earlier, cut=cut, extra=self._extra)
+        for symbol in starts:
+            self._start(reach, symbol)
+        return reach
+
+    def _start(self, reach: Reach, symbol: Symbol) -> None:
+        name, qualname = module_of(symbol), outermost(qualname_of(symbol))
+        module = self._graph.resolver.module(name)
+        if module is None:
+            raise UnknownSymbol(f"{symbol}: no module {name} in the project", hint="Symbols are written pkg.mod:name.")
+        if qualname == MODULE:
+            reach.start_module(module)
+            return
+        entity = self.find(module, qualname)
+        if entity is None:
+            raise UnknownSymbol(f"{symbol}: {name} defines no {qualname}", hint=f"hitsave deps {name} lists its names.")
+        reach.start(entity)
+
+    def find(self, module: Module, qualname: str) -> Entity | None:
+        """The entity of a qualified name, an inherited member included."""
+        entity = module.entity(qualname)
+        if entity is None and "." in qualname:
+            owner, _, name = qualname.rpartition(".")
+            found = self.find(module, owner)
+            if found is not None and found.is_class:
+                return self._graph.resolver.member(found, name)
+        return entity
+
+    def path(self, start: Symbol, target: Symbol) -> tuple[Symbol, ...]:
+        """A chain of symbols from `start` to `target`, each naming the next; () if there is none."""
+        reach = self.reach((start,))
+        entity = next((e for e in reach.parents if e.symbol == target), None)
+        steps: list[Symbol] = []
+        while entity is not None:
+            steps.append(entity.symbol)
+            entity = reach.parents[entity]
+        if steps and steps[-1] != start:
+            steps.append(start)
+        return tuple(reversed(steps))
+
+    def dependents(self, changed: Iterable[Symbol], among: Iterable[Symbol]) -> frozenset[Symbol]:
+        """Those of `among` whose closure holds one of `changed`."""
+        wanted = frozenset(changed)
+        return frozenset([symbol for symbol in among if not wanted.isdisjoint(self.closure(symbol).symbols())])

@@ -1,0 +1,212 @@
+"""`Edges`: the facts of one region, resolved across modules. What the closure walks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hitsave.analysis.entities import Entity, Instance, Module, Outside, Thing
+from hitsave.analysis.resolve import Resolver, Trace
+from hitsave.analysis.summary import CALLED, READ, WEAK, Facts, Function
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Edges:
+    """Everything one region leads to.
+
+    `mentions` maps entities to bits (READ, WEAK, CHECK, CALLED); `passed` maps those handed to a call to the entities
+    called (None: something unknown). `names` are attribute names read on unknown receivers, `demands` (class, name)
+    pairs on known ones, `parent` names read on `super()`. `modules` are modules used as values. `imported` are modules
+    that the region itself imports. `outside` maps dotted names to (bits, line).
+    """
+
+    __slots__ = (
+        "attribute_patterns",
+        "demands",
+        "environment",
+        "escapes",
+        "flags",
+        "import_patterns",
+        "imported",
+        "mentions",
+        "missing",
+        "modules",
+        "names",
+        "opaque",
+        "outside",
+        "parent",
+        "passed",
+        "_targets",
+        "unbound",
+        "writes",
+    )
+
+    def __init__(self) -> None:
+        self.mentions: dict[Entity, int] = {}
+        self.passed: dict[Entity, list[Entity | None]] = {}
+        self.names: set[str] = set()
+        self.demands: dict[tuple[Entity, str], None] = {}
+        self.parent: tuple[str, ...] = ()
+        self.modules: dict[Module, None] = {}
+        self.imported: dict[Module, None] = {}
+        self.outside: dict[str, tuple[int, int]] = {}
+        self.environment: set[str] = set()  # "*" for a computed name
+        self.escapes: dict[Entity, None] = {}  # classes whose instances (or which themselves) outside code gets
+        self.attribute_patterns: list[tuple[Thing | None, str, str, int]] = []
+        self.import_patterns: list[tuple[str, str, int]] = []
+        self.opaque: list[tuple[str, int]] = []
+        self.unbound: dict[Entity, None] = {}
+        self.missing: set[str] = set()
+        self.writes: tuple[str, ...] = ()
+        self.flags = 0
+        self._targets: frozenset[str] | None = None
+
+    def targets(self) -> frozenset[str]:
+        """What is read here that has no entity, as targets of effects: missing names, and things outside."""
+        if self._targets is None:
+            found: set[str] = set()
+            for name in self.missing:
+                found.update((name, name.partition(":")[0] + ":*"))
+            for name in self.outside:
+                while name:
+                    found.add("!" + name)
+                    name = name.rpartition(".")[0]
+            found -= {"!builtins", "!sys", "!os"}
+            self._targets = frozenset(found)
+        return self._targets
+
+
+def resolve_edges(resolver: Resolver, module: Module, own_class: Entity | None, regions: Iterable[Facts]) -> Edges:
+    """The edges of regions of code in `module`, in the body of class `own_class` or a method of it (None: neither)."""
+    edges = Edges()
+    trace = Trace()
+    writes: list[str] = []
+    for facts in regions:
+        written = {w[1:] for w in facts.writes if w[0] in "~="}
+        for chain, info in facts.reads:
+            bits = info & 255
+            if bits == WEAK and chain[0] != "@" and chain not in written and chain.rpartition(".")[0] not in written:
+                bits = READ
+            _add(edges, resolver, module, chain, bits, info >> 8, trace)
+        edges.names.update(facts.attributes)
+        if own_class is not None:
+            for name in facts.own:
+                edges.demands[own_class, name] = None
+        else:
+            edges.names.update(facts.own)
+        edges.parent += facts.parent
+        writes += facts.writes
+        edges.flags |= facts.flags
+        edges.opaque += facts.opaque
+        for chain, key in facts.keys:
+            _add_key(edges, resolver, module, chain, key)
+        for callee, argument in facts.passed:
+            _add_passed(edges, resolver, module, own_class, callee, argument)
+        for receiver, prefix, suffix, line in facts.patterns:
+            _add_pattern(edges, resolver, module, own_class, (receiver, prefix, suffix, line))
+    edges.writes = tuple(writes)
+    edges.names.update(trace.attributes)
+    edges.demands.update(trace.demands)
+    edges.missing = trace.missing
+    for method in trace.unbound:  # its `self` may be anything
+        edges.unbound[method] = None
+        for definition in method.definitions:
+            if definition.__class__ is Function:
+                edges.names.update(definition.body_facts.own)  # type: ignore[attr-defined]
+    return edges
+
+
+def _add(edges: Edges, resolver: Resolver, module: Module, chain: str, bits: int, line: int, trace: Trace) -> None:
+    trace.entities = {}
+    things = resolver.chain(module, chain, trace)
+    for entity in trace.entities:
+        edges.mentions[entity] = edges.mentions.get(entity, 0) | (bits & 7 or READ)
+    if chain[0] == "@":
+        _add_imported(edges, resolver, module, chain)
+        if bits == WEAK:
+            return  # the import statement itself; its name is bound by it, and counts where it is read
+    for thing in things:
+        kind = thing.__class__
+        if kind is Entity:
+            edges.mentions[thing] = edges.mentions.get(thing, 0) | bits  # type: ignore[index, arg-type]
+        elif kind is Instance:
+            edges.mentions[thing.of] = edges.mentions.get(thing.of, 0) | READ | CALLED  # type: ignore[union-attr]
+        elif kind is Outside:
+            name = thing.name  # type: ignore[union-attr]
+            known = edges.outside.get(name)
+            edges.outside[name] = (bits, line) if known is None else (known[0] | bits, known[1])
+        elif kind is Module:
+            edges.modules[thing] = None  # type: ignore[index]
+
+
+def _add_imported(edges: Edges, resolver: Resolver, module: Module, chain: str) -> None:
+    """Importing a.b.c runs a, a.b and a.b.c; `from a import b` may run a.b."""
+    name, _, attribute = chain[1:].partition("|")
+    for imported in modules_run(resolver, module, name, attribute.partition(".")[0]):
+        edges.imported[imported] = None
+
+
+def modules_run(resolver: Resolver, importer: Module, name: str, attribute: str) -> list[Module]:
+    """The project modules that an import statement runs, if they didn't run before."""
+    absolute = importer.absolute(name)
+    found = []
+    parts = absolute.split(".")
+    for count in range(1, len(parts) + 1):
+        module = resolver.module(".".join(parts[:count]))
+        if module is not None:
+            found.append(module)
+    if attribute and attribute != "*" and found and found[-1].summary.is_package:
+        if found[-1].entity(attribute) is None:
+            submodule = resolver.module(f"{found[-1].name}.{attribute}")
+            if submodule is not None:
+                found.append(submodule)
+    return found
+
+
+def _add_key(edges: Edges, resolver: Resolver, module: Module, chain: str, key: str) -> None:
+    for thing in resolver.chain(module, chain, Trace()):
+        if isinstance(thing, Outside) and thing.name in ("os.environ", "os.getenv", "os.environb"):
+            edges.environment.add(key or "*")
+
+
+def _add_passed(
+    edges: Edges, resolver: Resolver, module: Module, own_class: Entity | None, callee: str, argument: str
+) -> None:
+    callees: list[Thing] = [] if callee == "?" else list(resolver.chain(module, callee, Trace()))
+    given: list[Entity] = []
+    if argument == "self":
+        if own_class is not None:
+            given.append(own_class)
+    elif argument != "*":
+        for thing in resolver.chain(module, argument, Trace()):
+            if isinstance(thing, Instance):
+                given.append(thing.of)
+            elif isinstance(thing, Entity):
+                given.append(thing)
+                edges.passed.setdefault(thing, []).extend(c if isinstance(c, Entity) else None for c in callees or [None])
+    for thing in callees:
+        if isinstance(thing, Outside) and not thing.name.startswith("builtins."):
+            for entity in given:
+                if entity.is_class:
+                    edges.escapes[entity] = None
+
+
+def _add_pattern(
+    edges: Edges, resolver: Resolver, module: Module, own_class: Entity | None, pattern: tuple[str, str, str, int]
+) -> None:
+    receiver, prefix, suffix, line = pattern
+    if receiver == "@import":
+        edges.import_patterns.append((prefix, suffix, line))
+        return
+    if receiver == "self":
+        edges.attribute_patterns.append((own_class, prefix, suffix, line))
+        return
+    things: tuple[Thing, ...] = resolver.chain(module, receiver, Trace()) if receiver else ()
+    known = [t.of if isinstance(t, Instance) else t for t in things]
+    narrow = [t for t in known if isinstance(t, Module) or (isinstance(t, Entity) and t.is_class)]
+    if narrow and len(narrow) == len(known):
+        edges.attribute_patterns += [(thing, prefix, suffix, line) for thing in narrow]
+    elif not known or not all(isinstance(t, Outside) and not t.is_result for t in known):
+        edges.attribute_patterns.append((None, prefix, suffix, line))
+

@@ -1,0 +1,261 @@
+"""Effects: which code that runs at import can change what a name means.
+
+A monkeypatch (`mod.f = g`), a registry filled by decorators, by a loop, by a metaclass: none of these is where the name
+is defined, and each changes what reading it gives. For each module this works out *contributors*, its top-level
+statements and definitions, by *target*: the symbol whose meaning they may change. A closure that reads a target takes
+in its contributors, as far as they stand in modules that are imported by modules of the closure.
+
+    target   pkg.mod:NAME, pkg.mod:Class.attribute       a project symbol, defined or not
+             pkg.mod:*                                   any name of the module (globals()[computed] = …)
+             !numpy.random                               something outside the project, and all below it
+
+A call at import is followed: what its callee, and what that calls in turn, writes is what it may change.
+
+What it cannot see: an object changed through another name that a third module gave it, or by outside code that was
+handed a callback. Both are left to live values, which count by value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hitsave.analysis.entities import Entity, Instance, Module, Outside
+from hitsave.analysis.reach import Reach
+from hitsave.analysis.resolve import Trace
+from hitsave.analysis.summary import CALLED, MUTATES_ARGUMENT, MUTATES_UNKNOWN, Function, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from hitsave.analysis.edges import Edges
+    from hitsave.analysis.graph import Graph
+
+Contributor = Entity | int
+
+# Statements that call these change nothing that a result can depend on, or nothing but what is printed.
+_QUIET_CALLS = (
+    "builtins.", "logging.", "warnings.", "atexit.", "signal.", "faulthandler.", "gc.", "sys.", "argparse.", "unittest.",
+    "pytest.", "doctest.", "time.", "hitsave.", "multiprocessing.freeze_support", "multiprocessing.set_start_method",
+)  # fmt: skip
+
+
+class Written:
+    """What running something may change: `targets`, and whether it changes objects it is given."""
+
+    __slots__ = ("arguments", "targets")
+
+    def __init__(self, targets: frozenset[str], *, arguments: bool) -> None:
+        self.targets = targets
+        self.arguments = arguments
+
+
+NOTHING = Written(frozenset(), arguments=False)
+
+
+class Effects:
+    """Contributors by target, per module, worked out when the module first becomes part of a reach."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._by_module: dict[Module, dict[str, list[Contributor]]] = {}
+        self._by_target: dict[str, dict[Module, list[Contributor]]] = {}
+        self._written: dict[Entity, Written] = {}
+        self._direct: dict[Entity, Written] = {}
+        self._rebinds: dict[Module, frozenset[str]] = {}
+
+    def of_module(self, module: Module) -> dict[str, list[Contributor]]:
+        """The contributors in a module, by target."""
+        known = self._by_module.get(module)
+        if known is None:
+            known = self._by_module[module] = {}
+            for contributor, targets in self._contributors(module):
+                for target in targets:
+                    known.setdefault(target, []).append(contributor)
+            for target, contributors in known.items():
+                self._by_target.setdefault(target, {})[module] = contributors
+        return known
+
+    def on(self, target: str) -> Iterable[tuple[Module, list[Contributor]]]:
+        """Every (module, contributors) known for a target."""
+        return self._by_target.get(target, {}).items()
+
+    def is_written(self, entity: Entity, active: Collection[Module]) -> bool:
+        """May anything but its definition set this name, in the modules given?"""
+        targets = (entity.symbol, f"{entity.module.name}:*")
+        for module in active:
+            if not self._rebound(module).isdisjoint(targets):
+                return True
+        return False
+
+    def _rebound(self, module: Module) -> frozenset[str]:
+        """Every target that a statement or a function body of the module writes itself."""
+        known = self._rebinds.get(module)
+        if known is None:
+            found: set[str] = set()
+            for number, statement in enumerate(module.summary.statements):
+                if statement.facts.writes:
+                    found |= self._direct_targets(module, None, self.graph.statement(module, number).writes)
+            for name in module.summary.definitions:
+                entity = module.entity(name)
+                if entity is not None and entity.has_function:
+                    found |= self._direct_of(entity).targets
+            known = self._rebinds[module] = frozenset(found)
+        return known
+
+    # Contributors
+
+    def _contributors(self, module: Module) -> Iterable[tuple[Contributor, set[str]]]:
+        for number in range(len(module.summary.statements)):
+            edges = self.graph.statement(module, number)
+            targets = self._direct_targets(module, None, edges.writes) | self._targets_of_calls(edges)
+            targets |= self._targets_of_statement(edges)
+            if targets:
+                yield number, targets
+        for name in module.summary.definitions:
+            entity = module.entity(name)
+            if entity is None or (entity.has_import and not entity.has_function and not entity.has_value):
+                continue
+            edges = self.graph.header(entity)
+            targets = self._targets_of_calls(edges) | self._targets_of_hooks(entity)
+            targets |= self._direct_targets(module, None, edges.writes)
+            targets.discard(entity.symbol)
+            if targets:
+                yield entity, targets
+
+    def _targets_of_calls(self, edges: Edges) -> set[str]:
+        targets: set[str] = set()
+        for entity, bits in edges.mentions.items():
+            if bits & CALLED:
+                targets |= self.written(entity).targets
+        for entity, callees in edges.passed.items():
+            for callee in callees:
+                if callee is not None:
+                    if entity.has_function or entity.is_class:
+                        targets |= self.written(entity).targets
+                    elif self.written(callee).arguments:
+                        targets.add(entity.symbol)
+        for owner, name in edges.demands:
+            if (member := self.graph.resolver.member(owner, name)) is not None and member.has_function:
+                targets |= self.written(member).targets
+        return targets
+
+    def _targets_of_statement(self, edges: Edges) -> set[str]:
+        """A call made for its effect: what it is given may be changed, and so may the state of an outside package."""
+        targets: set[str] = set()
+        for entity, callees in edges.passed.items():
+            if None in callees and _is_mutable(entity):
+                targets.add(entity.symbol)
+        for name, (bits, _) in edges.outside.items():
+            if bits & CALLED and "." in name and not name.startswith(_QUIET_CALLS):
+                targets.add("!" + name.rpartition(".")[0])
+        return targets
+
+    def _targets_of_hooks(self, entity: Entity) -> set[str]:
+        """What Python itself calls when a class statement runs."""
+        if not entity.is_class:
+            return set()
+        targets: set[str] = set()
+        resolver = self.graph.resolver
+        for ancestor in resolver.mro(entity)[0]:
+            if ancestor is not entity:
+                hook = ancestor.module.entity(f"{ancestor.qualname}.__init_subclass__")
+                if hook is not None:
+                    targets |= self.written(hook).targets
+            for definition in ancestor.definitions:
+                for keyword, chain in getattr(definition, "keywords", ()):
+                    if keyword == "metaclass" and chain != "?":
+                        for thing in resolver.chain(ancestor.module, chain, Trace()):
+                            for meta in resolver.classes(thing):
+                                targets |= self.written(meta).targets
+        return targets
+
+    # What running something writes
+
+    def written(self, entity: Entity) -> Written:
+        """What calling an entity may change, through everything it calls."""
+        known = self._written.get(entity)
+        if known is not None:
+            return known
+        self._written[entity] = NOTHING
+        reach = Reach(self.graph, None, construct_only=True)
+        reach.run_only(entity)
+        targets: set[str] = set()
+        arguments = False
+        for function in reach.followed:
+            direct = self._direct_of(function)
+            targets |= direct.targets
+            arguments = arguments or direct.arguments
+        result = Written(frozenset(targets), arguments=arguments) if targets or arguments else NOTHING
+        self._written[entity] = result
+        return result
+
+    def _direct_of(self, function: Entity) -> Written:
+        """What the body of a function itself writes."""
+        known = self._direct.get(function)
+        if known is None:
+            writes: list[str] = []
+            flags = 0
+            for definition in function.definitions:
+                if isinstance(definition, Function):
+                    writes += definition.body_facts.writes
+                    flags |= definition.body_facts.flags
+            targets: set[str] = set()
+            if writes or flags & MUTATES_UNKNOWN:
+                targets = self._direct_targets(function.module, function, writes)
+            if flags & MUTATES_UNKNOWN:  # a local that may be another name of a global it reads
+                mentions = self.graph.body(function).mentions
+                targets |= {entity.symbol for entity in mentions if _is_mutable(entity)}
+            arguments = bool(flags & (MUTATES_ARGUMENT | MUTATES_UNKNOWN))
+            known = self._direct[function] = Written(frozenset(targets), arguments=arguments)
+        return known
+
+    def _direct_targets(self, module: Module, function: Entity | None, writes: Iterable[str]) -> set[str]:
+        targets: set[str] = set()
+        for write in writes:
+            if write[0] == "=":
+                targets.add(f"{module.name}:{write[1:]}")
+            elif write.startswith(("~globals()", "*")):
+                targets.add(f"{module.name}:*")
+            elif write[0] == "~":
+                targets |= self._target_of_chain(module, write[1:])
+            elif write.startswith("self.") and function is not None:
+                owner = self.graph.own_class(function)
+                member = self.graph.resolver.member(owner, write[5:]) if owner is not None else None
+                if member is not None and member.has_value:
+                    targets.add(member.symbol)
+        return targets
+
+    def _target_of_chain(self, module: Module, chain: str) -> set[str]:
+        """The symbols that changing what `chain` names, or setting it, changes."""
+        resolver = self.graph.resolver
+        base, _, last = chain.rpartition(".")
+        targets: set[str] = set()
+        if base:
+            trace = Trace()
+            for thing in resolver.chain(module, base, trace):
+                if isinstance(thing, Module):
+                    targets.add(f"{thing.name}:{last}")
+                elif isinstance(thing, Outside) and not thing.is_result:
+                    targets.add(f"!{thing.name}.{last}")
+                elif isinstance(thing, Entity):
+                    targets.add(thing.symbol)
+                    if thing.is_class:
+                        targets.add(f"{thing.symbol}.{last}")
+                elif isinstance(thing, Instance):
+                    targets.add(thing.of.symbol)
+            targets |= {entity.symbol for entity in trace.entities if entity.has_value}
+            for thing in resolver.chain(module, chain, Trace()):
+                if isinstance(thing, Entity):
+                    targets.add(thing.symbol)
+            return targets
+        for thing in resolver.chain(module, chain.rstrip("()[]"), Trace()):
+            if isinstance(thing, Entity):
+                targets.add(thing.symbol)
+            elif isinstance(thing, Outside) and "[" not in chain and "(" not in chain:
+                targets.add(f"!{thing.name}")
+        return targets
+
+
+def _is_mutable(entity: Entity) -> bool:
+    return any(d.__class__ is Value and not d.is_literal for d in entity.definitions)  # type: ignore[attr-defined]
+

@@ -1,0 +1,145 @@
+"""`Graph`: entities with their edges, over one set of modules; everything that closures share.
+
+    header   what runs when the definition is executed: decorators, defaults, bases, initialisers, governing tests
+    body     what runs when a function is called
+
+Which modules a module's import runs (`import_closure`) is here too: statements in those can have changed what a name
+means (`effects.py`).
+"""
+
+from __future__ import annotations
+
+from hitsave.analysis.edges import Edges, modules_run, resolve_edges
+from hitsave.analysis.entities import Entity, Module, Outside
+from hitsave.analysis.resolve import Modules, Resolver, Trace
+from hitsave.analysis.summary import NO_FACTS, Class, Facts, Function, Value
+
+# Decorators that neither call a function when it is defined nor keep what it returns.
+TRANSPARENT = frozenset({
+    "builtins.property", "builtins.staticmethod", "builtins.classmethod", "functools.wraps", "abc.abstractmethod",
+    "abc.abstractproperty", "abc.abstractclassmethod", "abc.abstractstaticmethod",
+    "typing.overload", "typing.override", "typing.final", "typing.no_type_check", "typing.runtime_checkable",
+    "typing_extensions.overload", "typing_extensions.override", "typing_extensions.final",
+    "typing_extensions.deprecated", "warnings.deprecated", "functools.total_ordering", "dataclasses.dataclass",
+})  # fmt: skip
+_ACCESSORS = frozenset({"setter", "getter", "deleter"})
+
+
+class Graph:
+    """Edges of every entity, resolved when first needed and kept."""
+
+    def __init__(self, modules: Modules) -> None:
+        self.resolver = Resolver(modules)
+        self._closures: dict[Module, frozenset[Module]] = {}
+        self._statements: dict[tuple[Module, int], Edges] = {}
+        self._conditions: dict[tuple[Module, int], Edges] = {}
+
+    def entity(self, symbol: str) -> Entity | None:
+        """The entity of a symbol, if the project defines it."""
+        name, _, qualname = symbol.partition(":")
+        module = self.resolver.module(name)
+        return None if module is None else module.entity(qualname)
+
+    def own_class(self, entity: Entity) -> Entity | None:
+        """The class that an entity is a member of."""
+        owner = entity.module.entity(entity.class_name) if entity.class_name else None
+        return owner if owner is not None and owner.is_class else None
+
+    def header(self, entity: Entity) -> Edges:
+        """What executing the definition leads to."""
+        if entity.header is None:
+            regions: list[Facts] = []
+            for definition in entity.definitions:
+                kind = definition.__class__
+                if kind is Function:
+                    regions.append(definition.header_facts)  # type: ignore[attr-defined]
+                elif kind is Class:
+                    regions.append(definition.facts)  # type: ignore[attr-defined]
+                    if definition.annotated:  # type: ignore[attr-defined]
+                        regions.append(definition.annotation_facts)  # type: ignore[attr-defined]
+                elif kind is Value:
+                    regions.append(definition.facts)  # type: ignore[attr-defined]
+                for number in definition.conditions:
+                    regions.append(self._condition_facts(entity.module, number))
+            entity.header = resolve_edges(self.resolver, entity.module, None, _distinct(regions))
+        return entity.header
+
+    def body(self, entity: Entity) -> Edges:
+        """What calling a function leads to."""
+        if entity.body is None:
+            regions = [d.body_facts for d in entity.definitions if isinstance(d, Function)]
+            entity.body = resolve_edges(self.resolver, entity.module, self.own_class(entity), regions)
+        return entity.body
+
+    def annotations(self, entity: Entity) -> Edges:
+        """What the annotations of a function or class mention."""
+        regions = [d.annotation_facts for d in entity.definitions if isinstance(d, (Function, Class))]
+        return resolve_edges(self.resolver, entity.module, None, regions)
+
+    def statement(self, module: Module, number: int) -> Edges:
+        """What a top-level statement leads to."""
+        edges = self._statements.get((module, number))
+        if edges is None:
+            found = module.summary.statements[number]
+            regions = [found.facts, *(self._condition_facts(module, n) for n in found.conditions)]
+            edges = self._statements[module, number] = resolve_edges(self.resolver, module, None, _distinct(regions))
+        return edges
+
+    def _condition_facts(self, module: Module, number: int) -> Facts:
+        summary = module.summary
+        return summary.conditions[number].facts if number >= 0 else summary.statements[-number - 1].facts
+
+    def import_closure(self, module: Module) -> frozenset[Module]:
+        """The project modules that run when `module` is imported, itself and its packages included."""
+        known = self._closures.get(module)
+        if known is not None:
+            return known
+        seen = {module}
+        frontier = [module]
+        while frontier:
+            current = frontier.pop()
+            for found in self.imports(current):
+                if found not in seen:
+                    seen.add(found)
+                    frontier.append(found)
+        result = frozenset(seen)
+        for member in seen:  # modules that import one another share one closure
+            if member is module or module in self._closures.get(member, ()):
+                self._closures[member] = result
+        return result
+
+    def imports(self, module: Module) -> list[Module]:
+        """The modules that importing `module` runs directly: its packages, and what its own statements import."""
+        found = []
+        parent = module.name.rpartition(".")[0]
+        if parent and (package := self.resolver.module(parent)) is not None:
+            found.append(package)
+        for name, attribute in module.summary.imports:
+            found += modules_run(self.resolver, module, name, attribute)
+        return found
+
+    def is_foreign(self, entity: Entity) -> bool:
+        """Is a function under a decorator from outside the project that may keep what it returns?"""
+        for definition in entity.definitions:
+            if isinstance(definition, Function):
+                for chain, _ in definition.decorators:
+                    if self._is_foreign_decorator(entity, chain):
+                        return True
+        return False
+
+    def _is_foreign_decorator(self, entity: Entity, chain: str) -> bool:
+        if chain == "?":
+            return True
+        if chain.rpartition(".")[2] in _ACCESSORS:
+            return False
+        trace = Trace()
+        things = self.resolver.chain(entity.module, chain, trace)
+        for thing in things:
+            if isinstance(thing, Outside) and thing.name not in TRANSPARENT and not thing.name.startswith("hitsave."):
+                return True
+        return not things or not (trace.entities or trace.demands or any(isinstance(t, Outside) for t in things))
+
+
+def _distinct(regions: list[Facts]) -> list[Facts]:
+    seen: dict[int, Facts] = {id(facts): facts for facts in regions if facts is not NO_FACTS}
+    return list(seen.values())

@@ -1,0 +1,506 @@
+"""`Reach`: the walk from a symbol to everything it can lead to.
+
+Three ideas carry it:
+
+*Mentioned counts.* Naming a function is taken for calling it, wherever it stands: `map(f, xs)`, `{"a": f}`, `key=f`.
+
+*Rapid type analysis.* An attribute read on an object of unknown type, `x.run()`, needs no guess about types: whoever
+made the object named its class, so the class is reached too. A reached class therefore gives those of its methods
+whose name is read as an attribute anywhere in the reach, and those that Python or outside code call by themselves.
+Names read on `self`, `super()` and instances of known classes are looked up in those classes and their subclasses.
+
+*What ran.* With a record of the functions that ran, the walk doesn't enter the bodies of others, except where they
+ran before the call (`levels` below): then their header counts and their body doesn't.
+
+The walk is a worklist to a fixpoint; each entity is expanded once per level, each edge followed once: linear.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING
+
+from hitsave.analysis.entities import Entity, Module
+from hitsave.analysis.summary import CALLED, CALLS_UNKNOWN, READ, Function
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from hitsave.analysis.edges import Edges
+    from hitsave.analysis.effects import Effects
+    from hitsave.analysis.graph import Graph
+
+# How an entity was reached.
+SHAPE = 1  # a class only tested for, a class attribute nobody names, a value only written to
+MENTION = 2  # named by code of the call
+EARLIER = 3  # named by what may have run earlier in this process, and left state
+UNCUT = 4  # may have run when modules were imported, or runs out of sight: its body counts whether it ran or not
+
+# Methods that outside code is wont to call on objects it is given.
+PROTOCOL = frozenset(
+    "write writelines flush read readline readlines readinto seek tell close closed fileno isatty keys values items get "
+    "acquire release send throw run start emit handle update append encode decode name mode".split()
+)
+_CONSTRUCTORS = frozenset({
+    "__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__prepare__", "__attrs_post_init__",
+})  # fmt: skip
+# Dunders that run on request only, not by an operator.
+_ON_REQUEST = frozenset({"__repr__", "__str__", "__format__", "__del__", "__reduce__", "__reduce_ex__", "__getstate__",
+                         "__setstate__", "__copy__", "__deepcopy__", "__sizeof__", "__dir__", "__call__"})  # fmt: skip
+# Bases from outside the project that call methods by no name but dunders and those of the builtin type.
+_QUIET_BASES = ("builtins.", "abc.", "typing.", "typing_extensions.", "collections.", "enum.", "types.", "numbers.")
+
+
+class Reach:
+    """One walk and what it found. `levels` maps entities to how they were reached, `parents` to whence."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        effects: Effects | None,
+        *,
+        ran: Collection[str] | None = None,
+        earlier: Collection[str] = (),
+        cut: Collection[str] = (),
+        extra: Collection[Module] = (),
+        construct_only: bool = False,
+    ) -> None:
+        self.graph = graph
+        self.effects = effects
+        self.ran = ran
+        self.earlier = earlier
+        self.cut = cut
+        self.levels: dict[Entity, int] = {}
+        self.parents: dict[Entity, Entity | None] = {}
+        self.followed: dict[Entity, None] = {}  # functions whose body counts
+        self.classes: dict[Entity, int] = {}
+        self.names: dict[str, int] = {}
+        self.edges: list[tuple[Edges, Entity | None, str]] = []  # all that was absorbed, with whose and which region
+        self.statements: dict[tuple[Module, int], None] = {}
+        self.active: set[Module] = set()
+        self.bare: dict[Module, None] = {}
+        self.all_members = 0  # level at which a computed getattr reaches every member
+        self.prefixes: list[tuple[str, str, int]] = []
+        self._members: dict[str, list[Entity]] = {}  # by name: members of reached classes and modules
+        self._demands: dict[Entity, dict[str, int]] = {}
+        self._super_demands: dict[tuple[Entity, str], int] = {}
+        self._descendants: dict[Entity, list[Entity]] = {}
+        self._subclasses_wanted = 0
+        self._strong: dict[str, None] = {}
+        self._stack: list[tuple[Entity, int]] = []
+        self._construct_only = construct_only
+        if not construct_only:
+            self.names = dict.fromkeys(PROTOCOL, MENTION)
+        for module in extra:
+            self.activate(module)
+
+    # Entry points
+
+    def start(self, entity: Entity) -> None:
+        """Reach a symbol as the function to be called, the class whose code is wanted, or the value read."""
+        if entity.has_function:
+            if (owner := self.graph.own_class(entity)) is not None:
+                self.mention(owner, MENTION, None)
+            self._start_function(entity)
+        self.mention(entity, MENTION, None)
+        if entity.is_class:
+            self._drain()
+            self._reach_all_members(entity, MENTION)
+        self._drain()
+
+    def start_module(self, module: Module) -> None:
+        """Reach what executing a module's top level runs."""
+        for name in module.summary.definitions:
+            if "." not in name and (entity := module.entity(name)) is not None:
+                self.mention(entity, MENTION, None)
+        for number in range(len(module.summary.statements)):
+            self.add_statement(module, number, None)
+        self.activate(module)
+        self._drain()
+
+    def run_only(self, entity: Entity) -> None:
+        """Reach what calling an entity runs, without the definition itself or what it stands for."""
+        if entity.has_function:
+            self.followed[entity] = None
+            self._absorb(self.graph.body(entity), MENTION, entity, "body")
+        if entity.is_class:
+            self.mention(entity, MENTION, None)
+        self._drain()
+
+    def _start_function(self, entity: Entity) -> None:
+        if self.ran is not None and entity.symbol not in self.ran:
+            self.ran = {*self.ran, entity.symbol}
+
+    # The worklist
+
+    def mention(self, entity: Entity, level: int, source: Entity | None) -> None:
+        """Note that `source` names `entity`."""
+        known = self.levels.get(entity, 0)
+        if known >= level or entity.symbol in self.cut:
+            return
+        if not known:
+            self.parents[entity] = source
+        self.levels[entity] = level
+        self._stack.append((entity, known))
+
+    def _drain(self) -> None:
+        stack = self._stack
+        while stack:
+            entity, known = stack.pop()
+            self._expand(entity, known, self.levels[entity])
+
+    def _expand(self, entity: Entity, known: int, level: int) -> None:
+        if not known:
+            if entity.module not in self.active:
+                self.activate(entity.module)
+            if not entity.is_class or level > SHAPE:
+                self._absorb(self.graph.header(entity), UNCUT, entity, "header")
+            for definition in entity.definitions:
+                for number in definition.conditions:
+                    if number < 0:
+                        self.add_statement(entity.module, -number - 1, entity)
+        if entity.has_value and not known:
+            self._reach_statements(entity)
+        if entity.is_class:
+            self._add_class(entity, known, level)
+        if entity.has_function and entity not in self.followed and (phase := self._phase(entity, level)):
+            self.followed[entity] = None
+            self._absorb(self.graph.body(entity), phase, entity, "body")
+        elif entity.has_function and entity in self.followed and level > known and level == UNCUT and self.ran is not None:
+            self._absorb(self.graph.body(entity), UNCUT, entity, "body")
+        if level > SHAPE >= known:
+            self._add_effects(entity)
+
+    def _phase(self, entity: Entity, level: int) -> int:
+        """At which level the body of a function is to be entered; 0 for not at all."""
+        if self.ran is None:
+            return MENTION
+        if level == UNCUT or self.graph.is_foreign(entity):
+            return UNCUT
+        if entity.symbol in self.ran:
+            return EARLIER if level == EARLIER else MENTION
+        return EARLIER if level == EARLIER and entity.symbol in self.earlier else 0
+
+    def _absorb(self, edges: Edges, phase: int, source: Entity | None, region: str) -> None:
+        self.edges.append((edges, source, region))
+        level = MENTION if phase == UNCUT or self.ran is None else phase
+        everything = phase == UNCUT and self.ran is not None
+        called_too = everything and bool(edges.flags & CALLS_UNKNOWN)
+        for entity, bits in edges.mentions.items():
+            if not bits & (READ | CALLED):
+                self.mention(entity, SHAPE if not entity.has_function else level, source)
+            elif everything and (bits & CALLED or called_too):
+                self.mention(entity, UNCUT, source)
+            else:
+                self.mention(entity, level, source)
+        if everything:
+            for entity, callees in edges.passed.items():
+                if any(callee is None or self._calls_what_it_is_given(callee) for callee in callees):
+                    self.mention(entity, UNCUT, source)
+            level = UNCUT
+        for name in edges.names:
+            if self.names.get(name, 0) < level:
+                self._read_name(name, level, source)
+        for owner, name in edges.demands:
+            self._demand(owner, name, level, source)
+        if edges.parent and source is not None and (owner := self.graph.own_class(source)) is not None:
+            for name in edges.parent:
+                self._demand_super(owner, name, level, source)
+        for module in edges.modules:
+            self._add_bare(module, level, source)
+        for module in edges.imported:
+            if module not in self.active:
+                self.activate(module)
+        for owner in edges.escapes:
+            self._escape(owner, level, source)
+        if self.effects is not None and (targets := edges.targets()) - self._strong.keys():
+            self._want_effects(targets)
+        for thing, prefix, suffix, _ in edges.attribute_patterns:
+            self._add_pattern(thing, prefix, suffix, level, source)
+        if edges.import_patterns and source is not None:
+            for prefix, _, _ in edges.import_patterns:
+                self._import_any(source.module, prefix, level, source)
+        for construct, _ in edges.opaque:
+            if construct in ("globals", "exec", "eval") and source is not None:
+                self._reach_module(source.module, level, source)
+
+    def _calls_what_it_is_given(self, callee: Entity) -> bool:
+        if callee.is_class:
+            return any(
+                (member := self.graph.resolver.member(callee, name)) is not None and self._calls_what_it_is_given(member)
+                for name in ("__init__", "__new__")
+            )
+        return any(isinstance(d, Function) and d.body_facts.flags & CALLS_UNKNOWN for d in callee.definitions) or (
+            not callee.has_function
+        )
+
+    # Attribute names and classes
+
+    def _read_name(self, name: str, level: int, source: Entity | None) -> None:
+        self.names[name] = level
+        for member in self._members.get(name, ()):
+            self.mention(member, level, source)
+        if name == "__subclasses__":
+            self._want_subclasses(level)
+
+    def _register(self, member: Entity, name: str, source: Entity | None) -> None:
+        self._members.setdefault(name, []).append(member)
+        level = self.names.get(name, 0)
+        level = max(level, self.all_members)
+        for prefix, suffix, reached in self.prefixes:
+            if reached > level and name.startswith(prefix) and name.endswith(suffix):
+                level = reached
+        if level:
+            self.mention(member, level, source)
+
+    def _add_class(self, entity: Entity, known: int, level: int) -> None:
+        resolver = self.graph.resolver
+        if not known:
+            for ancestor in resolver.mro(entity)[0][1:]:
+                self.mention(ancestor, SHAPE, entity)
+            for member in entity.module.members_of(entity.qualname):
+                found = entity.module.entity(f"{entity.qualname}.{member}")
+                if found is not None and not found.has_function and not found.is_class:
+                    self.mention(found, SHAPE, entity)
+            self._run_class_hooks(entity)
+        if level == SHAPE:
+            if not known:
+                self._absorb_shape(entity)
+            return
+        if known < MENTION:
+            if known == SHAPE:
+                self._absorb(self.graph.header(entity), UNCUT, entity, "header")
+            self._add_members(entity, level)
+        if level == UNCUT and self.ran is not None:
+            self._run_constructors(entity)
+
+    def _absorb_shape(self, entity: Entity) -> None:
+        """A class that is only tested for: its bases and metaclass run, its methods don't."""
+        edges = self.graph.header(entity)
+        for found, bits in edges.mentions.items():
+            self.mention(found, SHAPE if found.is_class and not bits & CALLED else MENTION, entity)
+
+    def _add_members(self, entity: Entity, level: int) -> None:
+        resolver = self.graph.resolver
+        self.classes[entity] = level
+        ancestors, outside = resolver.mro(entity)
+        for ancestor in ancestors[1:]:
+            self.mention(ancestor, MENTION, entity)
+        loud = any(not name.startswith(_QUIET_BASES) for name in outside)
+        quiet = _builtin_methods(outside)
+        for name in entity.module.members_of(entity.qualname):
+            found = entity.module.entity(f"{entity.qualname}.{name}")
+            if found is None:
+                continue
+            is_dunder = name in _CONSTRUCTORS if self._construct_only else name.startswith("__") and name.endswith("__")
+            if (found.has_function and (is_dunder or loud or name in quiet)) or (found.is_class and loud):
+                self.mention(found, MENTION, entity)
+            self._register(found, name, entity)
+        if loud:
+            for ancestor in ancestors[1:]:  # a mixin beside an outside base may override its methods
+                self._reach_all_members(ancestor, MENTION)
+        for ancestor in ancestors:
+            self._descendants.setdefault(ancestor, []).append(entity)
+            for name, reached in self._demands.get(ancestor, {}).items():
+                if (member := resolver.member(entity, name)) is not None:
+                    self.mention(member, reached, entity)
+        for (owner, name), reached in self._super_demands.items():
+            if owner in ancestors and (member := resolver.after(entity, owner, name)) is not None:
+                self.mention(member, reached, entity)
+
+    def _run_class_hooks(self, entity: Entity) -> None:
+        """What Python calls when the class statement runs: metaclass, `__init_subclass__`, `__set_name__`."""
+        resolver = self.graph.resolver
+        for ancestor in resolver.mro(entity)[0][1:]:
+            hook = ancestor.module.entity(f"{ancestor.qualname}.__init_subclass__")
+            if hook is not None:
+                self.mention(hook, UNCUT, entity)
+        for definition in entity.definitions:
+            for keyword, chain in getattr(definition, "keywords", ()):
+                if keyword == "metaclass" and chain != "?":
+                    for thing in self._things(entity, chain):
+                        for meta in resolver.classes(thing):
+                            self.mention(meta, UNCUT, entity)
+
+    def _things(self, entity: Entity, chain: str) -> tuple[object, ...]:
+        from hitsave.analysis.resolve import Trace
+
+        return self.graph.resolver.chain(entity.module, chain, Trace())
+
+    def _run_constructors(self, entity: Entity) -> None:
+        """The class was called at import: what ran then is not known, so all that Python calls by itself counts."""
+        for ancestor in self.graph.resolver.mro(entity)[0]:
+            for name in ancestor.module.members_of(ancestor.qualname):
+                if name.startswith("__") and name.endswith("__") and name not in _ON_REQUEST:
+                    found = ancestor.module.entity(f"{ancestor.qualname}.{name}")
+                    if found is not None and found.has_function:
+                        self.mention(found, UNCUT, entity)
+
+    def _demand(self, owner: Entity, name: str, level: int, source: Entity | None) -> None:
+        demands = self._demands.setdefault(owner, {})
+        if demands.get(name, 0) >= level:
+            return
+        demands[name] = level
+        resolver = self.graph.resolver
+        self.mention(owner, MENTION, source)
+        member = resolver.member(owner, name)
+        if member is not None:
+            self.mention(member, level, source)
+        for entity in self._descendants.get(owner, ()):
+            if (member := resolver.member(entity, name)) is not None:
+                self.mention(member, level, source)
+        outside = resolver.mro(owner)[1]
+        if member is None and any(base in ("?", "builtins.type") for base in outside) and self.names.get(name, 0) < level:
+            self._read_name(name, level, source)
+
+    def _demand_super(self, owner: Entity, name: str, level: int, source: Entity) -> None:
+        if self._super_demands.get((owner, name), 0) >= level:
+            return
+        self._super_demands[owner, name] = level
+        resolver = self.graph.resolver
+        for entity in [owner, *self._descendants.get(owner, ())]:
+            if (member := resolver.after(entity, owner, name)) is not None:
+                self.mention(member, level, source)
+
+    def _reach_all_members(self, entity: Entity, level: int) -> None:
+        for ancestor in self.graph.resolver.mro(entity)[0]:
+            for name in ancestor.module.members_of(ancestor.qualname):
+                if (found := ancestor.module.entity(f"{ancestor.qualname}.{name}")) is not None:
+                    self.mention(found, level, entity)
+
+    def _escape(self, owner: Entity, level: int, source: Entity | None) -> None:
+        """Outside code got the class or an instance: it may call any method."""
+        self.mention(owner, MENTION, source)
+        self._demand_matching(owner, "", "", level, source)
+
+    def _want_subclasses(self, level: int) -> None:
+        self._subclasses_wanted = max(level, self._subclasses_wanted)
+        for module in list(self.active):
+            self._reach_subclasses(module)
+
+    def _reach_subclasses(self, module: Module) -> None:
+        for name in module.summary.definitions:
+            entity = module.entity(name)
+            if entity is not None and entity.is_class and entity not in self.classes:
+                if any(base in self.classes for base in self.graph.resolver.mro(entity)[0][1:]):
+                    self.mention(entity, MENTION, None)
+
+    # Computed names
+
+    def _add_pattern(self, thing: object, prefix: str, suffix: str, level: int, source: Entity | None) -> None:
+        if isinstance(thing, Module):
+            for name in thing.summary.definitions:
+                if "." not in name and name.startswith(prefix) and name.endswith(suffix):
+                    if (entity := thing.entity(name)) is not None:
+                        self.mention(entity, level, source)
+        elif isinstance(thing, Entity):
+            self.mention(thing, MENTION, source)
+            self._demand_matching(thing, prefix, suffix, level, source)
+        elif prefix or suffix:
+            if (prefix, suffix, level) not in self.prefixes:
+                self.prefixes.append((prefix, suffix, level))
+                for name in [n for n in self._members if n.startswith(prefix) and n.endswith(suffix)]:
+                    for member in self._members[name]:
+                        self.mention(member, level, source)
+        elif self.all_members < level:
+            self.all_members = level
+            for members in list(self._members.values()):
+                for member in members:
+                    self.mention(member, level, source)
+
+    def _demand_matching(self, owner: Entity, prefix: str, suffix: str, level: int, source: Entity | None) -> None:
+        """A computed name on an object of a known class: any matching member, of it and of its subclasses."""
+        resolver = self.graph.resolver
+        for entity in [owner, *self._descendants.get(owner, ())]:
+            for ancestor in resolver.mro(entity)[0]:
+                for name in ancestor.module.members_of(ancestor.qualname):
+                    if name.startswith(prefix) and name.endswith(suffix):
+                        self._demand(owner, name, level, source)
+
+    def _add_bare(self, module: Module, level: int, source: Entity | None) -> None:
+        """A module used as a value: names read as attributes anywhere may be its."""
+        if module in self.bare:
+            return
+        self.bare[module] = None
+        if module not in self.active:
+            self.activate(module)
+        for name in module.summary.definitions:
+            if "." not in name and (entity := module.entity(name)) is not None:
+                self._register(entity, name, source)
+
+    def _reach_module(self, module: Module, level: int, source: Entity | None) -> None:
+        """Something computed in a module may name anything in it."""
+        for name in module.summary.definitions:
+            if "." not in name and (entity := module.entity(name)) is not None:
+                self.mention(entity, level, source)
+
+    def _import_any(self, importer: Module, prefix: str, level: int, source: Entity | None) -> None:
+        """A module imported by a computed name: any that fits."""
+        resolver = self.graph.resolver
+        package = prefix.rpartition(".")[0] if "." in prefix.lstrip(".") else ""
+        absolute = importer.absolute(prefix[: len(prefix) - len(prefix.lstrip("."))] + package) if prefix else ""
+        for child in resolver.children(absolute or package or importer.package):
+            module = resolver.module(child)
+            if module is not None and child.rpartition(".")[2].startswith(prefix.rpartition(".")[2]):
+                self._add_bare(module, level, source)
+
+    # Statements and effects
+
+    def _reach_statements(self, entity: Entity) -> None:
+        for definition in entity.definitions:
+            number = getattr(definition, "statement", -1)
+            if number >= 0:
+                self.add_statement(entity.module, number, entity)
+
+    def add_statement(self, module: Module, number: int, source: Entity | None) -> None:
+        """Count a top-level statement and what it reads."""
+        if (module, number) in self.statements:
+            return
+        self.statements[module, number] = None
+        self._absorb(self.graph.statement(module, number), UNCUT, source, f"statement {number}")
+
+    def activate(self, module: Module) -> None:
+        """Note that a module is imported, and so are all that it imports."""
+        new = self.graph.import_closure(module) - self.active
+        self.active |= new
+        if self._subclasses_wanted:
+            for found in new:
+                self._reach_subclasses(found)
+        if self.effects is not None:
+            for found in new:
+                targets = self.effects.of_module(found)
+                for target in sorted(targets.keys() & self._strong.keys()):
+                    self._apply(targets[target], found)
+
+    def _add_effects(self, entity: Entity) -> None:
+        if self.effects is not None:
+            self._want_effects((entity.symbol, f"{entity.module.name}:*"))
+
+    def _want_effects(self, targets: Collection[str]) -> None:
+        for target in targets:
+            if target not in self._strong:
+                self._strong[target] = None
+                for module, contributors in self.effects.on(target):  # type: ignore[union-attr]
+                    if module in self.active:
+                        self._apply(contributors, module)
+
+    def _apply(self, contributors: Collection[Entity | int], module: Module) -> None:
+        for contributor in contributors:
+            if isinstance(contributor, int):
+                self.add_statement(module, contributor, None)
+            else:
+                self.mention(contributor, MENTION, None)
+
+
+def _builtin_methods(outside: tuple[str, ...]) -> set[str]:
+    """The method names of the builtin types among a class's bases: overriding one is being called by Python."""
+    found: set[str] = set()
+    for name in outside:
+        if name.startswith("builtins."):
+            found.update(vars(getattr(builtins, name[9:], object)))
+        elif name.startswith(("collections.", "typing.")):
+            found.update(vars(dict), vars(list), vars(set), ("send", "throw", "close", "__missing__"))
+        elif name.startswith("enum."):
+            found.update(("_generate_next_value_", "_missing_"))
+    return found
+

@@ -1,0 +1,185 @@
+"""From a finished `Reach` to a `Closure`: digests of what was reached, and what is to be said about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hitsave.analysis.closure import Closure, Widened
+from hitsave.analysis.entities import Entity, Instance, Module, Outside, Thing
+from hitsave.analysis.impurity import impurity_of
+from hitsave.analysis.resolve import Trace
+from hitsave.analysis.summary import Class, Function, Import, Value
+from hitsave.digest import Digest, digest_text
+from hitsave.symbol import Symbol, symbol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hitsave.analysis.effects import Effects
+    from hitsave.analysis.graph import Graph
+    from hitsave.analysis.reach import Reach
+
+# Reading one of these looks at a function or class without running it.
+_DOCUMENTATION = frozenset({"__doc__", "getdoc", "inspect.getdoc", "help", "inspect.cleandoc"})
+_SIGNATURES = frozenset({
+    "__annotations__", "inspect.signature", "typing.get_type_hints", "inspect.get_annotations",
+    "inspect.getfullargspec", "typing_extensions.get_type_hints", "annotationlib.get_annotations",
+})  # fmt: skip
+_CODE = frozenset({
+    "__code__", "inspect.getsource", "inspect.getsourcelines", "dis.dis", "dis.Bytecode", "inspect.getsourcefile",
+    "marshal.dumps", "inspect.findsource",
+})  # fmt: skip
+
+
+def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[Symbol]) -> Closure:
+    """The closure that a reach amounts to."""
+    seen = _Seen(reach)
+    pairs: dict[Symbol, Digest] = {}
+    live: list[Symbol] = []
+    constants: list[Symbol] = []
+    for entity in reach.levels:
+        pairs[entity.symbol] = _digest(graph, reach, entity, seen)
+        if entity.has_value:
+            is_constant = all(d.__class__ is Value and d.is_literal for d in entity.definitions)  # type: ignore[attr-defined]
+            rebound = effects.is_written(entity, reach.active)
+            (constants if is_constant and not rebound else live).append(entity.symbol)
+    for module, digest in _statement_digests(reach).items():
+        pairs[symbol(module.name)] = digest
+    environment, is_dynamic = seen.environment()
+    return Closure(
+        tuple(starts),
+        tuple(sorted(pairs.items())),
+        frozenset(name.partition(".")[0] for name in seen.outside if not name.startswith(("builtins.", "hitsave."))),
+        tuple(sorted(live)),
+        tuple(sorted(constants)),
+        tuple(sorted([e.symbol for e in reach.followed])),
+        tuple(sorted([e.symbol for e in reach.levels if e.is_class])),
+        environment,
+        is_dynamic,
+        seen.impurities(),
+        seen.widened(),
+        (),
+        tuple(sorted([m.name for m in reach.active])),
+    )
+
+
+class _Seen:
+    """What the edges of a reach say beyond entities."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self.outside: set[str] = set()
+        for edges, _, _ in reach.edges:
+            self.outside.update(edges.outside)
+        names = reach.names
+        self.documentation = any(name in names or name in self.outside for name in _DOCUMENTATION)
+        self.signatures = any(name in names or name in self.outside for name in _SIGNATURES)
+        self.code = any(name in names or name in self.outside for name in _CODE)
+
+    def environment(self) -> tuple[tuple[str, ...], bool]:
+        """(names read with a constant key, whether others may be read)."""
+        found: set[str] = set()
+        dynamic = False
+        for edges, _, _ in self._reach.edges:
+            found |= edges.environment
+            dynamic = dynamic or "os.environ" in edges.outside
+        return tuple(sorted(found - {"*"})), dynamic or "*" in found
+
+    def impurities(self) -> tuple[tuple[str, Symbol, int], ...]:
+        """(kind, symbol, line) of what is read that no key can hold."""
+        found = set()
+        for edges, source, _ in self._reach.edges:
+            for name, (_, line) in edges.outside.items():
+                kind = impurity_of(name)
+                if kind and source is not None:
+                    found.add((kind, source.symbol, line))
+        return tuple(sorted(found))
+
+    def widened(self) -> tuple[Widened, ...]:
+        """What could not be followed."""
+        found = set()
+        for edges, source, _ in self._reach.edges:
+            where = source.symbol if source is not None else Symbol("")
+            for thing, prefix, suffix, line in edges.attribute_patterns:
+                what = f"getattr with a computed name ({prefix or ''}…{suffix})" if prefix or suffix else "getattr with a computed name"
+                on = "that object" if thing is not None else "every class and module it reaches"
+                found.add(Widened(where, line, "HS202", what, f"every member of {on} that fits counts"))
+            for prefix, _, line in edges.import_patterns:
+                found.add(Widened(where, line, "HS203", f"import of a computed name {prefix}…", "every module that fits counts"))
+            for construct, line in edges.opaque:
+                if construct != "locals":
+                    found.add(Widened(where, line, "HS201", f"{construct} of something computed", "every name of the module counts"))
+            if "*" in edges.environment or "os.environ" in edges.outside:
+                found.add(Widened(where, 0, "HS209", "environment variable by a computed name", "what is read is observed when it runs"))
+        return tuple(sorted(found, key=lambda w: (w.symbol, w.line, w.code, w.reason)))
+
+
+def _digest(graph: Graph, reach: Reach, entity: Entity, seen: _Seen) -> Digest:
+    """The digest of all bindings of an entity, as far as they count."""
+    parts: list[str] = []
+    for definition in entity.definitions:
+        kind = definition.__class__
+        if kind is Function:
+            parts.append(definition.header)  # type: ignore[attr-defined]
+            if entity in reach.followed or seen.code:
+                parts.append(definition.body)  # type: ignore[attr-defined]
+            if seen.documentation:
+                parts.append(definition.doc)  # type: ignore[attr-defined]
+            if definition.annotations and (seen.signatures or _reads_annotations(graph, entity, definition)):  # type: ignore[attr-defined, arg-type]
+                parts.append(definition.annotations)  # type: ignore[attr-defined]
+        elif kind is Class:
+            parts.append(definition.shape)  # type: ignore[attr-defined]
+            if definition.annotations and (definition.annotated or seen.signatures):  # type: ignore[attr-defined]
+                parts.append(definition.annotations)  # type: ignore[attr-defined]
+            if seen.documentation:
+                parts.append(definition.doc)  # type: ignore[attr-defined]
+        elif kind is Value:
+            parts.append(definition.digest)  # type: ignore[attr-defined]
+        else:
+            parts.append(_import_digest(graph, entity, definition))  # type: ignore[arg-type]
+        for number in definition.conditions:
+            if number >= 0:
+                parts.append(entity.module.summary.conditions[number].digest)
+    if len(parts) == 1:
+        return Digest(parts[0])
+    return digest_text(" ".join(parts))
+
+
+def _import_digest(graph: Graph, entity: Entity, definition: Import) -> str:
+    """An import binding counts by what it leads to, so that moving a re-export changes nothing."""
+    things = graph.resolver.import_target(entity.module, definition.module, definition.attribute, Trace())
+    if not things:
+        return f"missing {entity.module.absolute(definition.module)}:{definition.attribute}"
+    return ",".join([_name_of(thing) for thing in things])
+
+
+def _name_of(thing: Thing) -> str:
+    if isinstance(thing, Entity):
+        return thing.symbol
+    if isinstance(thing, (Module, Outside)):
+        return thing.name
+    return thing.of.symbol if isinstance(thing, Instance) else "?"
+
+
+def _reads_annotations(graph: Graph, entity: Entity, definition: Function) -> bool:
+    """Is the function under a decorator that may look at its annotations?"""
+    return bool(definition.decorators) and (
+        graph.is_foreign(entity) or any(chain.endswith(".register") for chain, _ in definition.decorators)
+    )
+
+
+def _statement_digests(reach: Reach) -> dict[Module, Digest]:
+    """Per module, the digest of those of its top-level statements that count, in their order."""
+    by_module: dict[Module, list[int]] = {}
+    for module, number in reach.statements:
+        by_module.setdefault(module, []).append(number)
+    found = {}
+    for module, numbers in by_module.items():
+        parts = []
+        for number in sorted(numbers):
+            statement = module.summary.statements[number]
+            parts.append(statement.digest)
+            parts += [module.summary.conditions[n].digest for n in statement.conditions if n >= 0]
+        found[module] = digest_text(" ".join(parts))
+    return found
+
