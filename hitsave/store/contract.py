@@ -17,12 +17,14 @@ from hitsave.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Protocol
 
     from hitsave.digest import Digest, Fingerprint
-    from hitsave.evaluation import Blob, Evaluation, Key
+    from hitsave.evaluation import Blob, Evaluation, Key, Observed
     from hitsave.symbol import Symbol
+
+    Wanted = Callable[[Observed, str], bool]
 else:
     Protocol = object  # importing `typing` costs more than a hit
 
@@ -61,8 +63,12 @@ class Store(Protocol):
         A stack of stores gives those of its nearest member first and asks the next one only when iterated that far.
         """
 
-    def candidates(self, symbol: Symbol, arguments: Digest) -> Iterable[Evaluation]:
-        """Evaluations of `symbol` with `arguments` under any code, newest first, at most `MAX_CANDIDATES`."""
+    def candidates(self, symbol: Symbol, arguments: Digest, wanted: Wanted | None = None) -> Iterable[Evaluation]:
+        """Evaluations of `symbol` with `arguments` under any code, newest first, at most `MAX_CANDIDATES`.
+
+        `wanted(observed, narrowed)` chooses among them before they are read in full, which takes most of the time. It
+        sees what was observed without `children` and `narrowed`: one object for all that observed the same.
+        """
 
     def load(self, evaluation: Evaluation) -> Blob | None:
         """The encoded result, verified; None if it is gone or damaged (said once)."""

@@ -58,6 +58,7 @@ class Database:
         self._paused_until = 0.0
         self._reads_paused_until = 0.0
         self.generation = 0  # grows whenever the file turns out to be another one
+        self._opened = 0
 
     # Reading
 
@@ -76,6 +77,10 @@ class Database:
                     raise
                 self._read_failed(error)
                 return []
+
+    def version(self) -> object:
+        """Something that changes when anybody writes to the database."""
+        return self.rows("PRAGMA data_version"), self._opened
 
     def _open_reader(self) -> _sqlite3.Connection | None:
         now = monotonic()
@@ -125,6 +130,7 @@ class Database:
                 connection.close()
                 raise
             if tables[0]:
+                self._opened += 1
                 return connection
             connection.close()  # being made by another process just now
             return None

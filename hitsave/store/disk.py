@@ -23,6 +23,7 @@ from hitsave.store.flight import Flights
 from hitsave.store.groups import Groups
 from hitsave.store.packing import BlobRef
 from hitsave.store.places import Places
+from hitsave.store.preload import FIND, Preload
 from hitsave.store.trouble import Trouble
 
 TYPE_CHECKING = False
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from hitsave.digest import Digest
     from hitsave.evaluation import Evaluation, Key
+    from hitsave.store.contract import Wanted
     from hitsave.symbol import Symbol
 
     Row = tuple[bytes, float, bytes]
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
 IN_ROW_BYTES = 1 << 10
 IN_DATABASE_BYTES = 128 << 10
 
-FIND = "SELECT key, store_time, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1"
 ONE = "SELECT key, store_time, value FROM Cache WHERE key = ? AND raw = 1"
 PAGE = "SELECT key, store_time, value FROM Cache WHERE key > ? AND key < ? AND raw = 1 ORDER BY key LIMIT 1000"
 KEYS = "SELECT key FROM Cache WHERE key >= ? AND key < ? AND raw = 1 ORDER BY key"
@@ -79,6 +80,7 @@ class DiskStore:
         self.places = Places(directory)
         self.trouble = Trouble(self.places.root, strict=verify == "strict")
         self.database = Database(self.places, self.trouble)
+        self.preload = Preload(self.database)
         self.groups = Groups(self.database)
         self.flights = Flights(self.places.flight)
         self._config_dir = config_dir
@@ -91,7 +93,7 @@ class DiskStore:
         self._blobs: BlobFolder | None = None
         self._recent: dict[int, Found] = {}
 
-    def _trusted(self) -> Trust | None:
+    def _open_keys(self) -> Trust | None:
         """The seals; None (said once) if there is no key that can be trusted."""
         if self._trust is None and not self._untrusted:
             try:
@@ -107,19 +109,19 @@ class DiskStore:
     def find(self, key: Key) -> list[Evaluation]:
         """Every evaluation under the exact key, newest first."""
         first = self.groups.symbol(key.symbol) + bytes.fromhex(key.arguments[:16] + key.fingerprint[:6])
-        rows = self.database.rows(FIND, (first, first + b"\xff" * 6))
+        rows = self.preload.find(first)
         if not rows:
             return []
-        return self._newest_first([item for item in self.verified(rows, key) if item[0].key == key])
+        return self._newest_first([item for item in self.verified(rows, key) if item[0].key is key])
 
-    def candidates(self, symbol: Symbol, arguments: Digest) -> list[Evaluation]:
+    def candidates(self, symbol: Symbol, arguments: Digest, wanted: Wanted | None = None) -> list[Evaluation]:
         """Evaluations of `symbol` with `arguments` under any code, newest first, at most `MAX_CANDIDATES`."""
         first = self.groups.symbol(symbol) + bytes.fromhex(arguments[:16])
         rows = self.database.rows(FIND, (first, first + b"\xff" * 9))
         if len(rows) > MAX_CANDIDATES:
             rows.sort(key=_time)
             del rows[:-MAX_CANDIDATES]
-        found = self.verified(rows)
+        found = self.verified(rows, wanted=wanted)
         return self._newest_first([i for i in found if i[0].key.arguments == arguments and i[0].key.symbol == symbol])
 
     def _newest_first(self, found: list[Found]) -> list[Evaluation]:
@@ -129,31 +131,33 @@ class DiskStore:
         self._recent = {id(item[0]): item for item in found}
         return [item[0] for item in found]
 
-    def verified(self, rows: Sequence[Row], key: Key | None = None) -> list[Found]:
+    def verified(self, rows: Sequence[Row], key: Key | None = None, wanted: Wanted | None = None) -> list[Found]:
         """The evaluations in `rows` that are authentic, each with its encoded result or where that is.
 
-        `key` is what was looked for, if it was an exact key. The others are refused: counted, said once.
+        `key` is what was looked for, if it was an exact key: the evaluations under it share it. What isn't authentic
+        is refused: counted, said once.
         """
-        trust = self._trusted()
+        trust = self._trust or self._open_keys()
         if trust is None:
             return []
-        raw_groups = self.groups.fetch({row_key[:4] + row_key[12:] for row_key, _, _ in rows})
+        groups = self.groups.table
+        if len(rows) > 1:
+            self.groups.fetch([row[0][:4] + row[0][12:] for row in rows])
         found = []
         for row_key, started, value in rows:
             name = row_key[:4] + row_key[12:]
-            raw = raw_groups.get(name)
-            if raw is None:
+            group = groups.get(name) or self.groups.fetch([name]).get(name)
+            if group is None:
                 continue  # collected since
-            if len(row_key) != packing.ROW_KEY_BYTES or type(started) is not float or type(value) is not bytes:
+            if type(started) is not float or type(value) is not bytes or len(value) < packing.LEAST_BYTES:
                 self.trouble.refuse("a row that is not one of ours")
                 continue
-            signed = packing.signed_part(row_key, started, raw.digest, value[TAG_BYTES:])
+            signed = packing.signed_part(row_key, started, group.digest, value[TAG_BYTES:])
             if self._verify and not trust.entries.verify(value[:TAG_BYTES], signed):
-                self.groups.drop(name)  # if it is the group that is damaged, the next evaluation writes it anew
+                self.groups.drop(name)  # if it is the group that is damaged, the next such evaluation writes it anew
                 self.trouble.refuse("an entry that was not signed by this machine, or was changed since")
                 continue
-            group = raw.group or self.groups.open(name, raw)
-            if group is not None:
+            if (group.opened or self.groups.open(group)) and (wanted is None or wanted(group.shared, group.narrowed)):
                 found.append(packing.unpack_row(row_key, started, value, group, key))
         return found
 
@@ -204,7 +208,7 @@ class DiskStore:
 
     def blob_folder(self) -> BlobFolder | None:
         """The folder of large results; None without a key."""
-        trust = self._trusted()
+        trust = self._open_keys()
         if self._blobs is None and trust is not None:
             # On a network file system a mapped file may change, or vanish, under its reader.
             self._blobs = BlobFolder(self.places.blobs, trust.digester, mapped=not self.places.is_network())
@@ -214,7 +218,7 @@ class DiskStore:
 
     def save(self, evaluation: Evaluation, blob: Blob) -> None:
         """Keep `evaluation` and its result, replacing an entry with equal key and observations."""
-        trust = self._trusted()
+        trust = self._open_keys()
         if trust is None:
             return
         kept = self._keep_result(evaluation, blob)
@@ -227,6 +231,7 @@ class DiskStore:
         tag = trust.entries.tag(packing.signed_part(row_key, started, digest, content))
         if not self.database.write([*group_rows, *result_rows, (row_key, started, tag + content)]):
             self.groups.forget()
+        self.preload.forget(row_key)
 
     def _keep_result(self, evaluation: Evaluation, blob: Blob) -> tuple[BlobRef | None, bytes, list[Row]] | None:
         parts: Sequence[Buffer] = getattr(blob, "parts", None) or (blob.data,)
@@ -256,8 +261,10 @@ class DiskStore:
 
     def remove(self, evaluation: Evaluation) -> bool:
         """Forget `evaluation`; whether it was there. Its file goes at the next collection, if nothing else needs it."""
+        row_key = self._row_key(evaluation)[0]
         self._recent = {}
-        return self.database.delete([self._row_key(evaluation)[0]]) > 0
+        self.preload.forget(row_key)
+        return self.database.delete([row_key]) > 0
 
     # Everything
 
@@ -278,7 +285,7 @@ class DiskStore:
 
     def supersede(self, marks: Iterable[Mark]) -> None:
         """Mark code as replaced by newer code."""
-        trust = self._trusted()
+        trust = self._open_keys()
         if trust is None:
             return
         rows = []
@@ -308,7 +315,7 @@ class DiskStore:
         rows = self.database.rows(ONE, (key,))
         if not rows:
             return None
-        trust = self._trusted()
+        trust = self._open_keys()
         value = rows[0][2]
         if trust is None:
             return None
@@ -321,7 +328,7 @@ class DiskStore:
 
     def put_record(self, kind: str, name: str, data: bytes) -> None:
         """Keep `data` as `name`, replacing what was there."""
-        trust = self._trusted()
+        trust = self._open_keys()
         if trust is not None:
             key = _record_key(kind, name)
             self.database.write([(key, time(), trust.records.tag(key + data) + data)])

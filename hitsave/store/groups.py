@@ -9,15 +9,17 @@ from __future__ import annotations
 from time import monotonic, time
 
 from hitsave.store import packing
+from hitsave.store.packing import Group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from hitsave.evaluation import Evaluation
+    from hitsave.evaluation import Evaluation, Observed
     from hitsave.store.database import Database
-    from hitsave.store.packing import Group
     from hitsave.symbol import Symbol
+
+    Row = tuple[bytes, float, bytes]
 
 # For how long a group that we wrote is taken to be still there; collection leaves groups alone that are not much older.
 TRUST_S = 600.0
@@ -29,17 +31,6 @@ GET = "SELECT value FROM Cache WHERE key = ? AND raw = 1"
 RANGE = "SELECT key, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1 LIMIT ?"
 
 
-class RawGroup:
-    """The bytes of a group, with the digest that a row's tag must cover; `group` once it was opened."""
-
-    __slots__ = ("data", "digest", "group")
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.digest = packing.group_digest(data)
-        self.group: Group | None = None
-
-
 class Groups:
     """The groups of one database. Groups are named by the bytes of their symbol and their id (12 bytes)."""
 
@@ -47,7 +38,8 @@ class Groups:
         self._database = database
         self._generation = 0
         self._symbols: dict[str, bytes] = {}
-        self._raw: dict[bytes, RawGroup] = {}
+        self.table: dict[bytes, Group] = {}  # all that were read so far
+        self._traces: dict[bytes, Observed] = {}
         self._kept: dict[bytes, tuple[bytes, bytes, float]] = {}
 
     def symbol(self, symbol: Symbol) -> bytes:
@@ -57,7 +49,9 @@ class Groups:
             found = self._symbols[symbol] = packing.symbol_bytes(symbol)
         return found
 
-    def of(self, evaluation: Evaluation, prefix: str) -> tuple[bytes, bytes, list[tuple[bytes, float, bytes]]]:
+    # Writing
+
+    def of(self, evaluation: Evaluation, prefix: str) -> tuple[bytes, bytes, list[Row]]:
         """The id and digest of the group of `evaluation`, and the rows to write with it (none if they are known)."""
         data, trace = packing.pack_group(evaluation, prefix)
         if self._database.generation != self._generation:
@@ -68,7 +62,7 @@ class Groups:
         now = monotonic()
         if known is not None and now - known[2] < TRUST_S:
             return known[0], known[1], []
-        digest = packing.group_digest(data)
+        digest = Group(data).digest
         name = packing.group_id(evaluation.key.fingerprint, digest)
         moment = time()
         rows = [(packing.group_key(self.symbol(evaluation.key.symbol), name), moment, data)]
@@ -83,49 +77,49 @@ class Groups:
         """Write every group again with its next evaluation: what we believed to be stored may not be."""
         self._kept.clear()
 
-    def fetch(self, names: Collection[bytes]) -> dict[bytes, RawGroup]:
-        """The groups under `names`, as far as they exist; others may be among them."""
-        missing = [name for name in names if name not in self._raw]
+    # Reading
+
+    def fetch(self, names: Collection[bytes]) -> dict[bytes, Group]:
+        """The groups under `names`, as far as they exist, unverified and unopened; others may be among them."""
+        missing = [name for name in names if name not in self.table]
         if missing:
-            if len(self._raw) > MAX_GROUPS:
-                self._raw.clear()
+            if len(self.table) > MAX_GROUPS:
+                self.table.clear()
+                self._traces.clear()
             if len(missing) > RANGE_FROM:
                 self._fetch_ranges(missing)
             for name in missing:
-                if name not in self._raw:
+                if name not in self.table:
                     self._fetch_one(name)
-        return self._raw
+        return self.table
 
     def _fetch_ranges(self, names: list[bytes]) -> None:
         for symbol in {name[:4] for name in names}:
             first = b"g" + symbol
             rows = self._database.rows(RANGE, (first, first + b"\xff" * 9, 4 * len(names)))
             for key, data in rows:
-                if type(data) is bytes:
-                    self._raw.setdefault(key[1:], RawGroup(data))
+                if key[1:] not in self.table and type(data) is bytes:
+                    self.table[key[1:]] = Group(data)
 
     def _fetch_one(self, name: bytes) -> None:
         for (data,) in self._database.rows(GET, (b"g" + name,)):
             if type(data) is bytes:
-                self._raw[name] = RawGroup(data)
-        if name not in self._raw:
+                self.table[name] = Group(data)
+        if name not in self.table:
             self.forget()  # a row without its group: whoever writes next must not think that it is there
 
-    def open(self, name: bytes, raw: RawGroup) -> Group | None:
-        """The group in `raw`, which the caller has verified; None if it is of another version, or lost its trace."""
-        reference = packing.peek_trace(raw.data)
-        trace = b""
-        if reference is not None:
-            for (data,) in self._database.rows(GET, (packing.trace_key(reference),)):
-                if type(data) is bytes and packing.trace_digest(data) == reference:
-                    trace = data
-            if not trace:
-                self.forget()
-                return None
-        raw.group = packing.unpack_group(raw.data, raw.digest, trace)
-        return raw.group
+    def open(self, group: Group) -> bool:
+        """Fill in `group`, which the caller has verified; False if it is of another version, or lost its trace."""
+        return packing.open_group(group, self._traces, self._fetch_trace)
+
+    def _fetch_trace(self, digest: bytes) -> bytes:
+        for (data,) in self._database.rows(GET, (packing.trace_key(digest),)):
+            if type(data) is bytes and packing.trace_digest(data) == digest:
+                return data
+        self.forget()
+        return b""
 
     def drop(self, name: bytes) -> None:
         """Read the group anew next time, and write it anew."""
-        self._raw.pop(name, None)
+        self.table.pop(name, None)
         self.forget()

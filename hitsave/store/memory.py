@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from hitsave.digest import Digest
     from hitsave.evaluation import Evaluation, Key
+    from hitsave.store.contract import Wanted
     from hitsave.symbol import Symbol
 
     Call = tuple[Symbol, Digest]
@@ -44,15 +45,16 @@ class MemoryStore:
         fingerprint = key.fingerprint
         return [e for e in self.candidates(key.symbol, key.arguments) if e.key.fingerprint == fingerprint]
 
-    def candidates(self, symbol: Symbol, arguments: Digest) -> list[Evaluation]:
-        """Evaluations of `symbol` with `arguments` under any code, newest first."""
+    def candidates(self, symbol: Symbol, arguments: Digest, wanted: Wanted | None = None) -> list[Evaluation]:
+        """Evaluations of `symbol` with `arguments` under any code, newest first, if `wanted`."""
         call = symbol, arguments
         with self._lock:
             items = self._calls.pop(call, None)
             if items is None:
                 return []
             self._calls[call] = items
-            return [evaluation for evaluation, _ in items]
+            found = [evaluation for evaluation, _ in items]
+        return found if wanted is None else [e for e in found if wanted(e.observed, e.observed.narrowed)]
 
     def load(self, evaluation: Evaluation) -> Blob | None:
         """The encoded result, or None."""

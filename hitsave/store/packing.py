@@ -1,6 +1,6 @@
 """Evaluations as rows: what each one has for itself is packed tight, what many share is kept once.
 
-    row key   4 symbol · 8 arguments · 3 fingerprint · 5 rest of the group id                            = 20 bytes
+    row key   4 symbol · 8 arguments · 3 fingerprint · 5 rest of the group's id                          = 20 bytes
     row       16 tag · 8 rest of arguments · 1 flags · 4 elapsed µs · 1 length of text · text · [extra] · [result]
     group     symbol, fingerprint, codec, observations …: everything but the arguments, kept once under its id
     trace     the long part of a group (functions that ran, files, …), kept once under its digest
@@ -27,7 +27,7 @@ from hitsave.symbol import Symbol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
 
 # 1: the first
 VERSION = 1
@@ -36,30 +36,64 @@ HEAD = Struct("<8sBIB")
 TIME = Struct("<d")
 LENGTH = Struct("<I")
 TAG_BYTES = 16
-GROUP_ID_BYTES = 8
 ROW_KEY_BYTES = 20
+LEAST_BYTES = TAG_BYTES + HEAD.size
 # A trace larger than this has a row of its own, so that groups which differ only in their code share it.
 MAX_TRACE_IN_GROUP = 128
+DIGEST_BYTES = 16
 
 RESULT_IN_ROW = 1  # the encoded result ends the row
 DIGEST_IS_PLAIN = 2  # `Evaluation.result` is the plain digest of the encoded result, so it isn't written down
 HAS_EXTRA = 4  # a marshalled tuple with what small evaluations don't have
+SMALL = RESULT_IN_ROW | DIGEST_IS_PLAIN
 
 MAX_TEXT = 255
 MAX_ELAPSED_US = 0xFFFFFFFF
 
 
-class Group(Record):
-    """What evaluations share: `observed` lacks only their children. `id` names it, `digest` vouches for it."""
+# States to copy: that takes half the time of making a new one.
+_PLAIN = blake2b(digest_size=DIGEST_BYTES)
+_GROUP = blake2b(digest_size=DIGEST_BYTES, person=b"hitsave-group")
+
+
+class Group:
+    """What evaluations share, first as bytes. `digest` vouches for these: a row's tag covers it. The rest once opened.
+
+    `shared` is what they observed without `narrowed`, the same object in all groups of one trace. `observed`, made
+    when it is asked for, lacks only the children of an evaluation.
+    """
+
+    __slots__ = (
+        *("codec", "data", "digest", "fingerprint", "is_experiment", "narrowed", "opened", "prefix", "shared"),
+        *("symbol", "_observed"),
+    )
 
     symbol: Symbol
     fingerprint: Fingerprint
     codec: str
     is_experiment: bool
     prefix: str
-    observed: Observed
-    id: bytes
-    digest: bytes
+    narrowed: str
+    shared: Observed
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        state = _GROUP.copy()
+        state.update(data)
+        self.digest = state.digest()
+        self.opened = False
+        self._observed: Observed | None = None
+
+    @property
+    def observed(self) -> Observed:
+        """What the evaluations observed, but for their children."""
+        if self._observed is None:
+            s = self.shared
+            self._observed = Observed(
+                s.files, s.environment, s.live, (), s.ran, s.reached, s.complete, s.incomplete_because, self.narrowed,
+                s.impurities, s.below_files, s.below_environment, s.below_live,
+            )  # fmt: skip
+        return self._observed
 
 
 class BlobRef(Record):
@@ -100,6 +134,9 @@ def title_prefix(title: str) -> str:
     return title[: equals + 1] if equals > 0 and title[opening:equals].isidentifier() else title[:opening]
 
 
+# Groups
+
+
 def pack_group(evaluation: Evaluation, prefix: str) -> tuple[bytes, bytes]:
     """The group of `evaluation` and its trace, as bytes. Equal groups give equal bytes.
 
@@ -122,9 +159,7 @@ def pack_group(evaluation: Evaluation, prefix: str) -> tuple[bytes, bytes]:
         ),
         2,  # above 2, marshal writes references: bytes would depend on which strings are one object
     )
-    own = trace
-    if len(trace) > MAX_TRACE_IN_GROUP:
-        own = trace_digest(trace)
+    is_long = len(trace) > MAX_TRACE_IN_GROUP
     group: bytes = marshal.dumps(
         (
             VERSION,
@@ -134,21 +169,16 @@ def pack_group(evaluation: Evaluation, prefix: str) -> tuple[bytes, bytes]:
             evaluation.is_experiment,
             prefix,
             bytes.fromhex(observed.narrowed),
-            own,
+            trace_digest(trace) if is_long else trace,
         ),
         2,
     )
-    return group, trace if own is not trace else b""
-
-
-def group_digest(data: bytes) -> bytes:
-    """What vouches for the bytes of a group, given that a tag covers it."""
-    return blake2b(data, digest_size=16, person=b"hitsave-group").digest()
+    return group, trace if is_long else b""
 
 
 def trace_digest(data: bytes) -> bytes:
     """What a group holds instead of a trace that has a row of its own."""
-    return blake2b(data, digest_size=16, person=b"hitsave-trace").digest()
+    return blake2b(data, digest_size=DIGEST_BYTES, person=b"hitsave-trace").digest()
 
 
 def group_id(fingerprint: Fingerprint, digest: bytes) -> bytes:
@@ -156,61 +186,88 @@ def group_id(fingerprint: Fingerprint, digest: bytes) -> bytes:
     return bytes.fromhex(fingerprint[:6]) + digest[:5]
 
 
-def peek_trace(data: bytes) -> bytes | None:
-    """The digest of the trace that the (verified) group refers to; None if it holds its trace itself."""
-    own = marshal.loads(data)[7]
-    return own if len(own) == 16 else None
+def open_group(group: Group, traces: dict[bytes, Observed], fetch: Callable[[bytes], bytes]) -> bool:
+    """Fill in `group`, whose data has been verified; False for one of another version, or without its trace.
+
+    `fetch` gets the trace with a digest, b"" if there is none. `traces` keeps what they say, by digest or bytes.
+    """
+    fields = marshal.loads(group.data)
+    if fields[0] != VERSION:
+        return False
+    _, group.symbol, fingerprint, group.codec, group.is_experiment, group.prefix, narrowed, own = fields
+    trace = traces.get(own)
+    if trace is None:
+        data = fetch(own) if len(own) == DIGEST_BYTES else own
+        if not data:
+            return False
+        trace = traces[own] = _unpack_trace(data)
+    group.shared = trace
+    group.narrowed = narrowed.hex()
+    group.fingerprint = Fingerprint(fingerprint.hex())
+    group.opened = True
+    return True
 
 
-def unpack_group(data: bytes, digest: bytes, trace: bytes) -> Group | None:
-    """The group in `data`, which has been verified, as has `trace`. None for another version."""
-    version, symbol, fingerprint, codec, is_experiment, prefix, narrowed, own = marshal.loads(data)
-    if version != VERSION:
-        return None
-    fields: tuple[Any, ...] = marshal.loads(trace or own)
-    files, environment, live, ran, reached, complete, because, impurities = fields[:8]
-    below_files, below_environment, below_live = fields[8:]
-    observed = Observed(
-        _file_reads(files), environment, live, (), ran, reached, complete, because, narrowed.hex(), impurities,
-        _file_reads(below_files), below_environment, below_live,
+def _unpack_trace(data: bytes) -> Observed:
+    files, environment, live, ran, reached, complete, because, impurities, below_files, *below = marshal.loads(data)
+    files, below_files = _file_reads(files), _file_reads(below_files)
+    return Observed(
+        files, environment, live, (), ran, reached, complete, because, "", impurities, below_files, *below
     )  # fmt: skip
-    code = Fingerprint(fingerprint.hex())
-    return Group(symbol, code, codec, is_experiment, prefix, observed, group_id(code, digest), digest)
+
+
+def _files(files: tuple[FileRead, ...]) -> tuple[tuple[str, str, str], ...]:
+    return tuple([(f.path, f.digest, f.kind) for f in files]) if files else ()
+
+
+def _file_reads(files: tuple[tuple[str, str, str], ...]) -> tuple[FileRead, ...]:
+    return tuple([FileRead(path, Digest(digest), kind) for path, digest, kind in files])
+
+
+# Rows
+
+
+def signed_part(row_key: bytes, started: float, digest: bytes, content: bytes) -> bytes:
+    """What the tag of a row is made from; `digest` is that of its group."""
+    return row_key + TIME.pack(started) + digest + content
 
 
 def pack_row(evaluation: Evaluation, prefix: str, ref: BlobRef | None, payload: bytes) -> bytes:
     """The content of the row of `evaluation`, to be preceded by its tag. `payload` is b"" if `ref` says where it is."""
+    arguments = bytes.fromhex(evaluation.key.arguments)[8:]
     flags = 0 if ref else RESULT_IN_ROW
+    if not ref and evaluation.result == blake2b(payload, digest_size=DIGEST_BYTES).hexdigest():
+        flags |= DIGEST_IS_PLAIN
     text = evaluation.title[len(prefix) :]
     if evaluation.preview:
         text += "\0" + evaluation.preview
-    short = text.encode("utf-8", "surrogatepass")
+    short = _encode(text)
     elapsed_us = round(evaluation.elapsed_s * 1e6)
-    result: bytes = b""
-    if not ref and evaluation.result == blake2b(payload, digest_size=16).hexdigest():
-        flags |= DIGEST_IS_PLAIN
-    else:
-        result = bytes.fromhex(evaluation.result)
     children = evaluation.observed.children
-    fits = len(short) <= MAX_TEXT and 0 <= elapsed_us <= MAX_ELAPSED_US
-    if fits and flags == RESULT_IN_ROW | DIGEST_IS_PLAIN and not (children or evaluation.details):
-        return HEAD.pack(bytes.fromhex(evaluation.key.arguments)[8:], flags, elapsed_us, len(short)) + short + payload
+    fits = short is not None and len(short) <= MAX_TEXT and 0 <= elapsed_us <= MAX_ELAPSED_US
+    if fits and short is not None and flags == SMALL and not (children or evaluation.details):
+        return HEAD.pack(arguments, flags, elapsed_us, len(short)) + short + payload
     extra = marshal.dumps(
         (
-            result,
+            b"" if flags & DIGEST_IS_PLAIN else bytes.fromhex(evaluation.result),
             tuple([(c.symbol, bytes.fromhex(c.arguments), bytes.fromhex(c.result), c.call) for c in children]),
             evaluation.details,
-            evaluation.elapsed_s if not fits else None,
-            text if not fits else "",
+            None if fits else (evaluation.elapsed_s, text),
             (ref.place, ref.algorithm, ref.digest, evaluation.size_bytes) if ref else None,
         ),
         2,
     )
-    if not fits:
+    if not fits or short is None:
         elapsed_us, short = 0, b""
-    arguments = bytes.fromhex(evaluation.key.arguments)[8:]
     head = HEAD.pack(arguments, flags | HAS_EXTRA, elapsed_us, len(short))
     return b"".join((head, short, LENGTH.pack(len(extra)), extra, payload))
+
+
+def _encode(text: str) -> bytes | None:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, from a file name that isn't text
+        return None
 
 
 def unpack_row(
@@ -221,51 +278,47 @@ def unpack_row(
     `key` is what it was looked up by, if it was: the evaluation then shares it.
     """
     rest, flags, elapsed_us, length = HEAD.unpack_from(value, TAG_BYTES)
-    position = TAG_BYTES + HEAD.size
-    text = str(value[position : position + length], "utf-8", "surrogatepass")
-    position += length
-    if key is None or key.arguments[16:] != rest.hex():
-        key = Key(group.symbol, group.fingerprint, Digest((row_key[4:12] + rest).hex()))
+    end = LEAST_BYTES + length
+    title, _, preview = value[LEAST_BYTES:end].decode().partition("\0")
+    arguments = (row_key[4:12] + rest).hex()
+    if key is None or key.arguments != arguments or key.fingerprint != group.fingerprint or key.symbol != group.symbol:
+        key = Key(group.symbol, group.fingerprint, Digest(arguments))
+    if flags == SMALL:
+        payload = value[end:]
+        state = _PLAIN.copy()
+        state.update(payload)
+        evaluation = Evaluation(
+            key, group.observed, group.codec, Digest(state.hexdigest()), len(payload), started, elapsed_us / 1e6,
+            group.prefix + title, preview, group.is_experiment,
+        )  # fmt: skip
+        return evaluation, payload
+    return _unpack_large(key, started, value, group, (flags, end, elapsed_us / 1e6, title, preview))
+
+
+def _unpack_large(
+    key: Key, started: float, value: bytes, group: Group, head: tuple[int, int, float, str, str]
+) -> tuple[Evaluation, bytes | BlobRef]:
+    flags, end, elapsed_s, title, preview = head
+    (size,) = LENGTH.unpack_from(value, end)
+    end += LENGTH.size
+    result, children, details, long, place = marshal.loads(value[end : end + size])
+    payload = value[end + size :]
+    if long is not None:
+        elapsed_s, text = long
+        title, _, preview = text.partition("\0")
     observed = group.observed
-    elapsed_s: float = elapsed_us / 1e6
-    result, details, place = b"", "", None
-    if flags & HAS_EXTRA:
-        (size,) = LENGTH.unpack_from(value, position)
-        position += LENGTH.size
-        extra: tuple[Any, ...] = marshal.loads(value[position : position + size])
-        position += size
-        result, children, details, long_elapsed_s, long_text, place = extra
-        if children:
-            observed = observed.replace(children=tuple([_child(*child) for child in children]))
-        if long_elapsed_s is not None:
-            elapsed_s, text = long_elapsed_s, long_text
-    title, _, preview = text.partition("\0")
-    where: bytes | BlobRef
-    if flags & RESULT_IN_ROW or place is None:
-        where = value[position:]
-        size_bytes = len(where)
+    if children:
+        observed = observed.replace(children=tuple([_child(*child) for child in children]))
+    if flags & DIGEST_IS_PLAIN:
+        digest = blake2b(payload, digest_size=DIGEST_BYTES).hexdigest()
     else:
-        where = BlobRef(*place[:3])
-        size_bytes = place[3]
-    digest = blake2b(value[position:], digest_size=16).hexdigest() if flags & DIGEST_IS_PLAIN else result.hex()
+        digest = result.hex()
+    size_bytes = len(payload) if place is None else place[3]
     evaluation = Evaluation(
         key, observed, group.codec, Digest(digest), size_bytes, started, elapsed_s,
         group.prefix + title, preview, group.is_experiment, details,
     )  # fmt: skip
-    return evaluation, where
-
-
-def signed_part(row_key: bytes, started: float, digest: bytes, content: bytes) -> bytes:
-    """What the tag of a row is made from."""
-    return row_key + TIME.pack(started) + digest + content
-
-
-def _files(files: tuple[FileRead, ...]) -> tuple[tuple[str, str, str], ...]:
-    return tuple([(f.path, f.digest, f.kind) for f in files]) if files else ()
-
-
-def _file_reads(files: tuple[tuple[str, str, str], ...]) -> tuple[FileRead, ...]:
-    return tuple([FileRead(path, Digest(digest), kind) for path, digest, kind in files]) if files else ()
+    return evaluation, payload if place is None else BlobRef(*place[:3])
 
 
 def _child(symbol: str, arguments: bytes, result: bytes, call: bytes) -> Child:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from hitsave.digest import Digest
     from hitsave.evaluation import Blob, Evaluation, Key, Observed
-    from hitsave.store.contract import Mark, Store
+    from hitsave.store.contract import Mark, Store, Wanted
     from hitsave.symbol import Symbol
 
 
@@ -24,9 +24,9 @@ class Tiers:
         """Every evaluation under the exact key: those of the nearest store, newest first, then what others add."""
         return _without_repeats(store.find(key) for store in self.stores)
 
-    def candidates(self, symbol: Symbol, arguments: Digest) -> Iterator[Evaluation]:
+    def candidates(self, symbol: Symbol, arguments: Digest, wanted: Wanted | None = None) -> Iterator[Evaluation]:
         """Evaluations of `symbol` with `arguments` under any code, store by store, each newest first."""
-        return _without_repeats(store.candidates(symbol, arguments) for store in self.stores)
+        return _without_repeats(store.candidates(symbol, arguments, wanted) for store in self.stores)
 
     def load(self, evaluation: Evaluation) -> Blob | None:
         """The encoded result from the nearest store that has it, now also kept in all nearer ones."""

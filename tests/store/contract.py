@@ -131,6 +131,18 @@ class StoreContract:
         assert [e.started - 1.7e9 for e in found] == [2, 1, 0]
         assert {e.key.fingerprint for e in found} == {e.key.fingerprint for e, _ in saved}
 
+    def test_candidates_are_chosen_by_what_they_observed(self, store: Store) -> None:
+        saved = [evaluation(code=f"v{i}", started=1.7e9 + i) for i in range(4)]
+        other = evaluation(code="v9", observed=reading("data.csv", "old"))
+        for pair in (*saved, other):
+            store.save(*pair)
+
+        def wanted(observed: Observed, narrowed: str) -> bool:
+            return observed.complete and observed.ran == (F,) and narrowed in (digest_text("v1"), digest_text("v3"))
+
+        assert list(store.candidates(F, key().arguments, wanted)) == [saved[3][0], saved[1][0]]
+        assert list(store.candidates(F, key().arguments, lambda observed, narrowed: not narrowed)) == [other[0]]
+
     def test_evaluations_that_observed_different_things_live_under_one_key(self, store: Store) -> None:
         old = evaluation(observed=reading("data.csv", "old"), data=b"old", started=1.0)
         new = evaluation(observed=reading("data.csv", "new"), data=b"new", started=2.0)

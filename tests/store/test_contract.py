@@ -41,8 +41,8 @@ class TestTwoStoresOnOneDirectory(StoreContract):
             def find(self, key):  # type: ignore[no-untyped-def]
                 return reader.find(key)
 
-            def candidates(self, symbol, arguments):  # type: ignore[no-untyped-def]
-                return reader.candidates(symbol, arguments)
+            def candidates(self, symbol, arguments, wanted=None):  # type: ignore[no-untyped-def]
+                return reader.candidates(symbol, arguments, wanted)
 
             def get_record(self, kind, name):  # type: ignore[no-untyped-def]
                 return reader.get_record(kind, name)
