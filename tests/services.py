@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -128,9 +130,12 @@ def wait_until(condition: object, timeout_s: float = 10.0) -> None:
 
 def free_port() -> int:
     """A port nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        # Below the range that outgoing connections take their ports from, so it stays free until it is used.
+        port = random.randrange(11_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Postgres:
@@ -141,6 +146,7 @@ class Postgres:
         self.port = free_port()
         self.directory = directory
         self.password = secrets.token_hex(12)
+        self._log = str(directory / "log")
         self._as = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         directory.mkdir(parents=True, exist_ok=True)
         password_file = directory / "pw"
@@ -221,8 +227,8 @@ class SeaweedFS:
         )
         (self.directory / "s3.json").write_text(identity)
         command = [
-            str(find_weed()), "server", f"-dir={self.directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3",
-            f"-s3.port={self.port}", f"-s3.config={self.directory / 's3.json'}", "-master.volumeSizeLimitMB=64",
+            str(find_weed()), "server", f"-dir={self.directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer",
+            "-s3", f"-s3.port={self.port}", f"-s3.config={self.directory / 's3.json'}", "-master.volumeSizeLimitMB=64",
             "-volume.max=30", *(f"-{name}={port}" for name, port in self._others.items()),
         ]  # fmt: skip
         with (self.directory / "log").open("ab") as log:
@@ -295,3 +301,50 @@ def running(data_dir: Path, **settings: object) -> Iterator[ThreadServer]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One cluster for the whole run. Lies in /tmp itself: its user must be able to get there."""
+    find_postgres()
+    directory = Path(tempfile.mkdtemp(prefix="hitsave-pg-"))
+    cluster = Postgres(directory)
+    yield cluster
+    cluster.stop("immediate")
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def s3_credentials() -> Iterator[None]:
+    """The environment that obstore reads credentials from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "hitsavekey")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "hitsavesecret")
+        yield
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory, s3_credentials: None) -> Iterator[SeaweedFS]:
+    """One S3 service for the whole run."""
+    find_weed()
+    service = SeaweedFS(tmp_path_factory.mktemp("seaweed"))
+    yield service
+    service.stop(signal.SIGKILL)  # asked politely it takes 25 s
+
+
+@pytest.fixture(params=["sqlite+files", pytest.param("postgres+s3", marks=pytest.mark.service)])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ThreadServer]:
+    """Our server, once on SQLite and files, once on PostgreSQL and S3."""
+    settings = {}
+    if request.param == "postgres+s3":
+        settings["database_url"] = request.getfixturevalue("postgres").new_database()
+        settings["blobs_url"] = request.getfixturevalue("seaweed").url()
+    with running(tmp_path / "server", **settings) as found:
+        yield found
+
+
+@pytest.fixture
+def small_server(tmp_path: Path) -> Iterator[ThreadServer]:
+    """Our server on SQLite and files only."""
+    with running(tmp_path / "server") as found:
+        yield found

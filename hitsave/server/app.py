@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 
-from starlette.applications import Starlette
+from starlette.routing import Router
 from starlette.types import ASGIApp
 
 from hitsave.server.api.routes import starlette_routes
@@ -34,7 +34,7 @@ def build_app(state: State) -> ASGIApp:
     """The application around an open state. Closing it is the caller's business."""
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: object) -> AsyncIterator[None]:
         chores = [
             asyncio.create_task(_repeat(state, FLUSH_EVERY_S, _flush)),
             asyncio.create_task(_repeat(state, state.settings.maintenance_every_s, maintain)),
@@ -46,9 +46,9 @@ def build_app(state: State) -> ASGIApp:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
 
-    app = Starlette(routes=[*starlette_routes(), *dashboard_routes(state)], lifespan=lifespan)
-    app.state.hitsave = state
-    return FrontDoor(app, state)
+    # A bare router: Starlette's own error pages would answer before the front door could.
+    router = Router([*starlette_routes(), *dashboard_routes(state)], lifespan=lifespan, redirect_slashes=False)
+    return FrontDoor(router, state)
 
 
 async def _flush(state: State) -> None:

@@ -55,6 +55,7 @@ class FrontDoor:
         began = time.perf_counter()
         request_id = secrets.token_hex(8)
         scope["hitsave.request_id"] = request_id
+        scope["hitsave.state"] = self.state
         status = 0
 
         async def send_with_headers(message: Message) -> None:

@@ -124,7 +124,7 @@ def _endpoint(path: str, methods: dict[str, ApiRoute]) -> Callable[[Request], Aw
 
 async def authorise(request: Request, scope: str) -> Call:
     """The call behind a request. Raises `Problem` unless its key is good for `scope` and the project in the path."""
-    state: State = request.app.state.hitsave
+    state: State = request.scope["hitsave.state"]
     address = request.client.host if request.client else ""
     kind, _, key = request.headers.get("authorization", "").partition(" ")
     if state.failed_logins.exhausted(address):

@@ -25,14 +25,14 @@ async def healthz(_request: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """The database answers."""
-    state: State = request.app.state.hitsave
+    state: State = request.scope["hitsave.state"]
     await state.database.report(lambda connection: connection.execute(sa.select(1)).scalar_one())
     return PlainTextResponse("ok\n")
 
 
 async def version(request: Request) -> Response:
     """What this server can do, and its limits."""
-    state: State = request.app.state.hitsave
+    state: State = request.scope["hitsave.state"]
     return answer(
         {
             "server": "hitsave",
