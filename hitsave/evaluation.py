@@ -61,7 +61,8 @@ class Observed(Record):
     `ran` are the project functions that ran; only if `complete` may the closure be narrowed by it. `narrowed` is the
     fingerprint of the closure with what did not run, and the children, left out, as of the code that was loaded.
     `reached` are those of `ran` that no static edge led to, `carried` the functions and classes that came in with an
-    argument or a live value: the closure starts at these too. `impurities` names clock, randomness, network …
+    argument or a live value: the closure starts at these too. `earlier` are functions that may have run before it in the
+    same process: what they may have left behind counts although they didn't run. `impurities` names clock, randomness, network …
     """
 
     files: tuple[FileRead, ...] = ()
@@ -78,6 +79,7 @@ class Observed(Record):
     below_environment: tuple[tuple[str, str], ...] = ()
     below_live: tuple[tuple[Symbol, Digest], ...] = ()
     carried: tuple[Symbol, ...] = ()
+    earlier: tuple[Symbol, ...] = ()
 
 
 class Blob(Record):

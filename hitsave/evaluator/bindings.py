@@ -1,0 +1,100 @@
+"""Bindings: what the names of a closure are bound to in this process, and whether that is what was defined.
+
+A function that somebody replaced (a monkeypatch, a mock, a notebook cell) is not the one in its module's source. It
+then counts by what it is: its own code, or, if that can't be told, not at all: the call runs uncached.
+"""
+
+from __future__ import annotations
+
+from hitsave.errors import CannotDigest
+from hitsave.evaluator.carrier import Carrier
+from hitsave.evaluator.guard import Check
+from hitsave.evaluator.live import BY_DEFINITION, MISSING, LiveValues
+from hitsave.symbol import Symbol, module_of, qualname_of
+from hitsave.values import digest_value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from hitsave.analysis import Closure
+    from hitsave.evaluator.code import Codebook
+
+FunctionKind = type(lambda: None)
+MARK = "__hitsave_memo__"
+
+
+class Bindings:
+    """Looks at the objects behind the symbols of a closure."""
+
+    def __init__(self, book: Codebook, live: LiveValues) -> None:
+        self._book = book
+        self._live = live
+
+    def checks(self, closure: Closure, values: tuple[Symbol, ...]) -> tuple[Check, ...]:
+        """What must stay bound as it is: functions and their code, classes, and values that can't change in place."""
+        found: list[Check] = []
+        for name, holder, attribute, value in self._bound((*closure.functions, *closure.classes)):
+            found.append(Check(holder, attribute, value))
+            if isinstance(value, FunctionKind) and attribute.isidentifier() and MARK not in value.__dict__:
+                found.append(Check(holder, f"{attribute}.__code__", value.__code__))
+        for name, holder, attribute, value in self._bound(values):
+            if self._live.is_steady(name):
+                found.append(Check(holder, attribute, value))
+        return tuple(found)
+
+    def replaced(self, closure: Closure) -> tuple[tuple[str, str], ...]:
+        """(symbol, digest of what it is bound to) of functions that aren't the ones in their module's source.
+
+        Raises `CannotDigest` for one that has no digest.
+        """
+        found = []
+        for name, _, _, value in self._bound(closure.functions):
+            if self._is_replaced(name, value):
+                carrier = Carrier(self._book)
+                try:
+                    digest = digest_value(value, code=carrier, path=str(name))
+                except CannotDigest as error:
+                    raise CannotDigest(
+                        f"{name} was replaced by {type(value).__name__!r}, which has no digest: {error.message}",
+                        hint="Undo the replacement, or call `.uncached(...)`.",
+                        path=error.path,
+                    ) from None
+                code = self._book.closure(carrier.starts).pairs if carrier.starts else ()
+                found.append((f"replaced {name}", f"{digest} {sorted(code)}"))
+        return tuple(found)
+
+    # -- private -----------------------------------------------------------------------------------------------------
+
+    def _bound(self, symbols: tuple[Symbol, ...]) -> Iterator[tuple[Symbol, Any, str, Any]]:
+        for name in symbols:
+            holder, attribute = self._live.holder(name)
+            if holder is not None:
+                value = holder.__dict__.get(attribute, MISSING)
+                if value is not MISSING:
+                    yield name, holder, attribute, value
+
+    def _is_replaced(self, name: Symbol, value: Any) -> bool:
+        """Whether `value` can't have come from the definition of `name`, as far as its code tells.
+
+        Under a decorator of others anything may have come out, so only undecorated functions are judged.
+        """
+        if self._book.is_decorated(name):
+            return False
+        function = getattr(value, "__func__", value)
+        while MARK in getattr(function, "__dict__", ()):
+            function = function.__wrapped__
+        if not isinstance(function, FunctionKind):
+            # A class attribute may be a property made elsewhere; a module's function is a function.
+            return "." not in qualname_of(name)
+        code = function.__code__
+        module = self._book.module_of_file(code.co_filename) if code.co_filename[:1] != "<" else None
+        if module is None:
+            return self._book.has_file(module_of(name))
+        return module != module_of(name) or function.__qualname__.rpartition(".")[2] != qualname_of(name).rpartition(".")[2]
+
+
+def is_by_definition(digest: str) -> bool:
+    """Whether a live value has no digest of its own."""
+    return digest == BY_DEFINITION

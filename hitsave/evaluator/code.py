@@ -1,0 +1,311 @@
+"""The code book: what the code loaded in this process says, as symbols, closures and fingerprints.
+
+It joins three stages that don't know each other: the sources that were really executed (`importhook`), what analysis
+makes of them, and the records that keep the result from run to run. A warm process neither parses nor analyses: a
+closure is kept together with every question that was asked to compute it ("what is module `lib`?" "that source"), and
+is used again while the answers are the same (`Asked`).
+
+Modules that the code imports but that aren't loaded yet are read from disk, so a lazy import gives the same closure
+before and after it happened.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from hitsave.analysis.closure import RECIPE, fingerprint
+from hitsave.digest import Fingerprint, digest_pairs, digest_text
+from hitsave.evaluator.keeping import Kept, decode_kept, encode_kept
+from hitsave.importhook.cells import is_cell
+from hitsave.observe import running
+from hitsave.source import Source, source_of
+from hitsave.symbol import MODULE, Symbol, module_of, outermost, qualname_of, symbol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from types import CodeType, FunctionType
+
+    from hitsave.analysis import Closure, Codebase, ModuleSummary
+    from hitsave.evaluator.packages import Packages
+    from hitsave.importhook import LoadedSources
+    from hitsave.project import Project
+    from hitsave.store.contract import Store
+
+    # starts, ran, earlier, cut
+    Narrowing = tuple[frozenset[Symbol], frozenset[Symbol] | None, frozenset[Symbol], frozenset[Symbol]]
+
+OUTSIDE = ""
+TYPED_MODULES = frozenset(("__main__", "__mp_main__", "builtins"))
+
+
+class Codebook:
+    """Closures and fingerprints of loaded code. Safe to use from several threads: work may be done twice, never wrong."""
+
+    def __init__(self, project: Project, loaded: LoadedSources, records: Store, packages: Packages) -> None:
+        self.project = project
+        self.loaded = loaded
+        self.packages = packages
+        self._records = records
+        self._summaries: dict[str, ModuleSummary] = {}  # source digest + module -> summary
+        self._disk: dict[str, tuple[tuple[int, ...], Source]] = {}  # path -> stat, source
+        self._closures: dict[Narrowing, tuple[Closure, dict[str, str]]] = {}
+        self._codebase: Codebase | None = None
+        self._asked: dict[str, str] = {}
+        self._revision = -1
+        self._file_modules: dict[str, str | None] = {}
+        self.parsed = 0  # sources analysed by this process, for benchmarks and `doctor`
+
+    # -- closures ----------------------------------------------------------------------------------------------------
+
+    def closure(
+        self,
+        starts: Iterable[Symbol],
+        *,
+        ran: Collection[Symbol] | None = None,
+        earlier: Collection[Symbol] = (),
+        cut: Collection[Symbol] = (),
+    ) -> Closure:
+        """The closure of those of `starts` that exist, narrowed as in `Codebase.closure`."""
+        key = (frozenset(starts), None if ran is None else frozenset(ran), frozenset(earlier), frozenset(cut))
+        self._follow()
+        known = self._closures.get(key)
+        if known is not None and self._still(known[1]):
+            return known[0]
+        kept = self._kept(key)
+        if kept is None:
+            kept = self._compute(key)
+        self._closures[key] = kept
+        return kept[0]
+
+    def fingerprint(self, closure: Closure, extra: Iterable[tuple[str, str]] = (), policy: str | None = None) -> Fingerprint:
+        """The fingerprint of `closure` with the versions of the packages it reaches; `extra` pairs are mixed in."""
+        found = fingerprint(closure, self.packages.versions(closure.packages, policy))
+        options = list(extra)
+        return Fingerprint(digest_pairs(found, options)) if options else found
+
+    def sources(self, closure: Closure) -> dict[str, Source]:
+        """{module: source} of every module that `closure` has a symbol in."""
+        found = {}
+        for module in sorted({module_of(name) for name, _ in closure.pairs}):
+            source = self.source(module)
+            if source is not None:
+                found[module] = source
+        return found
+
+    # -- modules: what analysis asks ---------------------------------------------------------------------------------
+
+    def find(self, name: str) -> ModuleSummary | None:
+        """The summary of the project module that `import name` means, or None. (The `Modules` protocol of analysis.)"""
+        source = self.source(name)
+        self._asked[name] = _answer(source)
+        return None if source is None else self.summary(source)
+
+    def summary(self, source: Source) -> ModuleSummary | None:
+        """The summary of `source`, from this process, the records, or analysis; None if it doesn't parse."""
+        key = f"{source.digest}:{source.module}"
+        known = self._summaries.get(key)
+        if known is None:
+            known = self._recorded(key) or self._summarise(source, key)
+            if known is not None:
+                self._summaries[key] = known
+        return known
+
+    def source(self, name: str) -> Source | None:
+        """The source of the module known as `name` (canonical, or as imported): as executed, else as on disk."""
+        loaded = self.loaded.get(name)
+        if loaded is not None:
+            return loaded.source if loaded.has_text else None
+        module = sys.modules.get(name)
+        if module is not None:
+            path = _file_of(module)
+            if path is None or self.module_of_file(path) is None:
+                return None
+            return self._read(path)
+        path = self._find_file(name)
+        return None if path is None else self._read(path)
+
+    def module_of_file(self, path: str) -> str | None:
+        """The canonical name of the module in the file at `path`, None if it isn't the project's; remembered."""
+        try:
+            return self._file_modules[path]
+        except KeyError:
+            name = self._file_modules[path] = self.project.module_name(path)
+            return name
+
+    def import_name(self, module: str) -> str | None:
+        """The key in `sys.modules` of the loaded module with the canonical name `module`."""
+        loaded = self.loaded.get(module)
+        if loaded is not None:
+            return loaded.import_name
+        return module if module in sys.modules else None
+
+    def has_file(self, module: str) -> bool:
+        """Whether `module` was executed from a file whose text is known."""
+        source = self.source(module)
+        return source is not None and bool(source.path)
+
+    def is_decorated(self, name: Symbol) -> bool:
+        """Whether any binding of the function `name` has a decorator, or `name` isn't simply a function."""
+        source = self.source(module_of(name))
+        summary = None if source is None else self.summary(source)
+        if summary is None:
+            return True
+        bindings = summary.definitions.get(qualname_of(name), ())
+        return not bindings or any(getattr(one, "decorators", True) for one in bindings)
+
+    def definition_digests(self, source: Source, qualname: str) -> object:
+        """What tells one text of a definition from another; None if `source` doesn't have it."""
+        summary = self.summary(source)
+        bindings = () if summary is None else summary.definitions.get(qualname, ())
+        fields = ("header", "body", "shape", "digest")
+        return [tuple(getattr(one, field, "") for field in fields) for one in bindings] or None
+
+    def is_typed_in(self, thing: FunctionType | type) -> bool:
+        """Whether no file holds the code of `thing`, although it is the user's own."""
+        code = getattr(thing, "__code__", None)
+        if code is None:
+            module = str(thing.__module__)
+            return module in TYPED_MODULES and not self.has_file(module)
+        module = str(getattr(thing, "__globals__", {}).get("__name__", thing.__module__))
+        loaded = self.loaded.get(module) or self.loaded.by_import_name(module)
+        if loaded is not None and not loaded.has_text:
+            return loaded.kind == "code"
+        if self.symbol_of_code(code) is not None:
+            return False
+        return module in TYPED_MODULES or self.source(module) is not None
+
+    # -- code objects ------------------------------------------------------------------------------------------------
+
+    def symbol_of_code(self, code: CodeType) -> Symbol | None:
+        """The symbol that `code` belongs to; None for code outside the project, or without a symbol (a `<string>`)."""
+        name = code.co_filename
+        if name[:1] == "<":
+            return None
+        module = self.module_of_file(name)
+        if module is None:
+            return None
+        qualname = getattr(code, "co_qualname", code.co_name)
+        return self.symbol_at(module, outermost(qualname), code.co_firstlineno)
+
+    def is_typed_code(self, code: CodeType) -> bool:
+        """Whether `code` was typed into this process, so that it has no symbol."""
+        return code.co_filename != "<string>" and is_cell(code.co_filename)
+
+    def loaded_before_observation(self, module: str) -> bool:
+        """Whether functions of `module` may have run before anybody noted what runs."""
+        loaded = self.loaded.get(module)
+        return loaded is None or loaded.revision <= running.observed_from
+
+    def symbol_at(self, module: str, qualname: str, line: int) -> Symbol:
+        """The symbol of `qualname`, or, for a lambda or comprehension of a module or class, that of the line."""
+        if "<" not in qualname or qualname == MODULE:
+            return symbol(module, qualname)
+        source = self.source(module)
+        summary = None if source is None else self.summary(source)
+        found = None if summary is None else summary.symbol_at_line(line)
+        return found if found is not None else symbol(module)
+
+    # -- private -----------------------------------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        """Notice that code was loaded, reloaded or swapped since the last question."""
+        if self._revision != self.loaded.revision:
+            self._revision = self.loaded.revision
+            self._codebase = None
+
+    def _still(self, asked: dict[str, str]) -> bool:
+        return all(_answer(self.source(name)) == answer for name, answer in asked.items())
+
+    def _compute(self, key: Narrowing) -> tuple[Closure, dict[str, str]]:
+        from hitsave.analysis import Codebase
+
+        if self._codebase is None:
+            self._codebase = Codebase(self)
+            self._asked = {}
+        starts, ran, earlier, cut = key
+        known = [name for name in sorted(starts) if self._exists(name)]
+        closure = self._codebase.closure(known, ran=ran, earlier=earlier, cut=cut)
+        kept = Kept(closure, tuple(sorted(self._asked.items())))
+        self._records.put_record("closures", _kept_name(key), encode_kept(kept))
+        return closure, dict(self._asked)
+
+    def _exists(self, name: Symbol) -> bool:
+        summary = self.find(module_of(name))
+        qualname = outermost(qualname_of(name))
+        return summary is not None and (qualname == MODULE or qualname in summary.definitions)
+
+    def _kept(self, key: Narrowing) -> tuple[Closure, dict[str, str]] | None:
+        data = self._records.get_record("closures", _kept_name(key))
+        kept = None if data is None else decode_kept(data)
+        if kept is None or not self._still(dict(kept.asked)):
+            return None
+        return kept.closure, dict(kept.asked)
+
+    def _recorded(self, key: str) -> ModuleSummary | None:
+        import importlib.util
+        if importlib.util.find_spec("hitsave.analysis.encode") is None: return None  # DEV
+        data = self._records.get_record("summary", f"{RECIPE}:{key}")
+        if data is None:
+            return None
+        from hitsave.analysis import decode_summary
+
+        return decode_summary(data)
+
+    def _summarise(self, source: Source, key: str) -> ModuleSummary | None:
+        from hitsave.analysis import summarise
+        try:
+            from hitsave.analysis import encode_summary
+        except ImportError:
+            encode_summary = lambda s: b"" # DEV
+        self.parsed += 1
+        try:
+            summary = summarise(source)
+        except SyntaxError:
+            return None
+        self._records.put_record("summary", f"{RECIPE}:{key}", encode_summary(summary))
+        return summary
+
+    def _find_file(self, name: str) -> str | None:
+        """The project's file for a module that isn't loaded, searched as `import` would, but without importing."""
+        tail = name.replace(".", os.sep)
+        for entry in sys.path:
+            if not isinstance(entry, str):
+                continue
+            stem = os.path.join(entry or os.getcwd(), tail)
+            for candidate in (os.path.join(stem, "__init__.py"), stem + ".py"):
+                if os.path.isfile(candidate):
+                    return candidate if self.module_of_file(candidate) is not None else None
+        return self.project.find_module(name)
+
+    def _read(self, path: str) -> Source | None:
+        try:
+            found = os.stat(path)
+            signature = (found.st_mtime_ns, found.st_size, found.st_ctime_ns, found.st_ino)
+            known = self._disk.get(path)
+            if known is not None and known[0] == signature:
+                return known[1]
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError:
+            return None
+        package = os.path.basename(path) == "__init__.py"
+        source = source_of(self.module_of_file(path) or "", path, data, is_package=package)
+        self._disk[path] = (signature, source)
+        return source
+
+
+def _answer(source: Source | None) -> str:
+    return OUTSIDE if source is None else f"{source.module}@{source.digest}"
+
+
+def _kept_name(key: Narrowing) -> str:
+    starts, ran, earlier, cut = key
+    parts = [sorted(starts), None if ran is None else sorted(ran), sorted(earlier), sorted(cut), RECIPE]
+    return digest_text(repr(parts))
+
+
+def _file_of(module: object) -> str | None:
+    file = getattr(module, "__dict__", {}).get("__file__")
+    return file if isinstance(file, str) else None

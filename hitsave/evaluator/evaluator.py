@@ -1,0 +1,307 @@
+"""The evaluator: bind, make a key, look it up; otherwise call, observe and record.
+
+    call(memo, values)
+        ask        the code's plan (plan.py), the digest of the arguments, the key
+        find       the exact key; else what an edit has spared (lookup.py)
+        otherwise  single flight; run the body under observation; record it (recording.py)
+
+Whatever fails here before the body ran makes the call an ordinary one; the user's exceptions pass untouched. `call`
+keeps one frame on the stack below the user's function, and the recursion limit is raised by what our frames take, so
+recursion goes as deep as without us.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import time
+
+from hitsave.errors import CannotDigest, HitSaveError, NotCachedWarning, UnsoundWarning
+from hitsave.evaluation import Key
+from hitsave.evaluator.carrier import Carrier
+from hitsave.evaluator.wrapper import Raised
+from hitsave.observe import watch
+from hitsave.values import digest_arguments
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hitsave.config import Config
+    from hitsave.evaluator.lookup import LookUp
+    from hitsave.evaluator.memo import Memo
+    from hitsave.evaluator.notices import Notices
+    from hitsave.evaluator.plan import Plan, Planner
+    from hitsave.evaluator.recording import Recorder
+    from hitsave.observe.watch import Sight
+    from hitsave.store.flight import Flight, Flights
+    from hitsave.symbol import Symbol
+
+# Frames of ours between two frames of a recursive user function: the wrapper's and `call`'s.
+OUR_FRAMES = 2
+LIMIT_STEP = 64
+
+
+class Asked:
+    """A call as it is looked up: its plan, its key, and the code its arguments carried."""
+
+    __slots__ = ("carried", "key", "memo", "plan", "values")
+
+    def __init__(
+        self, memo: Memo, values: tuple[Any, ...], plan: Plan, key: Key, carried: frozenset[Symbol]
+    ) -> None:
+        self.memo = memo
+        self.values = values
+        self.plan = plan
+        self.key = key
+        self.carried = carried
+
+
+class Found:
+    """A hit."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Attempt:
+    """A call whose body is about to run: what was asked, what it sees, whom it keeps waiting."""
+
+    __slots__ = ("asked", "flight", "outer", "sight")
+
+    def __init__(self, asked: Asked, sight: Sight, flight: Flight) -> None:
+        self.asked = asked
+        self.sight = sight
+        self.flight = flight
+        self.outer: list[Sight] = []
+
+
+class Evaluator:
+    """Evaluates calls of memoised functions. One per session; safe to use from any thread."""
+
+    def __init__(
+        self, config: Config, planner: Planner, look: LookUp, recorder: Recorder, flights: Flights, notices: Notices
+    ) -> None:
+        self.config = config
+        self.planner = planner
+        self.look = look
+        self.recorder = recorder
+        self.flights = flights
+        self.notices = notices
+        self._depth: dict[int, int] = {}
+        self._added = 0
+
+    # -- calls -------------------------------------------------------------------------------------------------------
+
+    def call(self, memo: Memo, values: tuple[Any, ...]) -> Any:
+        """The result of a call, or `Raised` with the exception of the user's function."""
+        attempt = self.before(memo, values)
+        if type(attempt) is Found:
+            return attempt.value
+        args, kwargs = (values, {}) if memo.is_positional else memo.invoke(values)
+        if attempt is not None:
+            attempt.outer = watch.begin(attempt.sight)
+        self._deepen()
+        clock = time.perf_counter()
+        try:
+            result = memo.function(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - theirs, whatever it is: the wrapper raises it again
+            self.failed(attempt)
+            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+            return Raised(error)
+        finally:
+            self._rise()
+        return self.after(attempt, result, time.perf_counter() - clock)
+
+    async def call_coroutine(self, memo: Memo, values: tuple[Any, ...]) -> Any:
+        """As `call`, for a coroutine function."""
+        attempt = await self.before_coroutine(memo, values)
+        if type(attempt) is Found:
+            return attempt.value
+        args, kwargs = memo.invoke(values)
+        if attempt is not None:
+            watch.begin_beside(attempt.sight)
+        clock = time.perf_counter()
+        try:
+            result = await memo.function(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - theirs, cancellation included
+            self.failed(attempt)
+            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+            return Raised(error)
+        return self.after(attempt, result, time.perf_counter() - clock)
+
+    def call_generator(self, memo: Memo, values: tuple[Any, ...]) -> Any:
+        """As `call`, for a generator function: an iterator over the items."""
+        from hitsave.evaluator.generators import call_generator
+
+        return call_generator(self, memo, values)
+
+    def call_async_generator(self, memo: Memo, values: tuple[Any, ...]) -> Any:
+        """As `call`, for an asynchronous generator function."""
+        from hitsave.evaluator.generators import call_async_generator
+
+        return call_async_generator(self, memo, values)
+
+    # -- before the body ---------------------------------------------------------------------------------------------
+
+    def before(self, memo: Memo, values: tuple[Any, ...]) -> Any:
+        """`Found`, an `Attempt` to go on with, or None for a call that is neither looked up nor stored."""
+        asked = self.ask(memo, values)
+        if asked is None:
+            return None
+        try:
+            found = self.find(asked)
+            if found is not None or self.config.mode == "readonly":
+                return found
+            flight = self.flights.flight(_lock_name(asked.key))
+            flight.__enter__()
+            # Somebody may have stored it since, whether or not we had to wait.
+            found = self.find(asked)
+            if found is not None:
+                flight.__exit__(None, None, None)
+                return found
+            return self._attempt(asked, flight)
+        except Exception as error:  # noqa: BLE001 - promise 2: our own failure must not become the user's
+            self._trouble(memo, error)
+            return None
+
+    async def before_coroutine(self, memo: Memo, values: tuple[Any, ...]) -> Any:
+        """As `before`, without holding up the event loop while another task or process computes the same."""
+        asked = self.ask(memo, values)
+        if asked is None:
+            return None
+        try:
+            found = self.find(asked)
+            if found is not None or self.config.mode == "readonly":
+                return found
+            flight = self.flights.flight(_lock_name(asked.key))
+            await flight.__aenter__()
+            found = self.find(asked)
+            if found is not None:
+                await flight.__aexit__(None, None, None)
+                return found
+            return self._attempt(asked, flight)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._trouble(asked.memo, error)
+            return None
+
+    def ask(self, memo: Memo, values: tuple[Any, ...]) -> Asked | None:
+        """The call as it is looked up; None (with a warning, once) if it has no key or hitsave is off."""
+        if self.config.mode == "off":
+            return None
+        try:
+            with watch.unseen():
+                return self._asked(memo, values)
+        except CannotDigest as error:
+            self.notices.say(
+                NotCachedWarning,
+                f"{memo.function.__qualname__}() runs uncached: {error.message}",
+                hint=error.hint,
+                memo=memo,
+            )
+        except HitSaveError as error:
+            self.notices.say(NotCachedWarning, error.message, hint=error.hint, memo=memo)
+        except Exception as error:  # noqa: BLE001 - promise 2
+            self._trouble(memo, error)
+        return None
+
+    def _asked(self, memo: Memo, values: tuple[Any, ...]) -> Asked:
+        carrier = Carrier(self.planner.book)
+        names, counted = memo.parameters.names, values
+        if memo.keyed is not None:
+            names = tuple([names[i] for i in memo.keyed])
+            counted = tuple([values[i] for i in memo.keyed])
+        arguments = digest_arguments(names, counted, code=carrier, hashers=dict(memo.options.hashers) or None)
+        carried = frozenset(carrier.starts)
+        plan = self.planner.plan(memo, carried)
+        return Asked(memo, values, plan, Key(memo.symbol, plan.fingerprint, arguments), carried)
+
+    def find(self, asked: Asked) -> Found | None:
+        """The stored result of the call, if there is one that holds."""
+        if self.config.mode == "refresh":
+            return None
+        with watch.unseen():
+            hit = self.look.find(asked)
+        if hit is None:
+            return None
+        asked.memo.lookups += 1
+        self.recorder.note_child(asked, hit.evaluation.result, hit.evaluation.observed)
+        self.keep_warm(asked, hit.value)
+        return Found(hit.value)
+
+    def _attempt(self, asked: Asked, flight: Flight) -> Attempt:
+        asked.memo.misses += 1
+        return Attempt(asked, self.recorder.begin(asked), flight)
+
+    # -- after the body ----------------------------------------------------------------------------------------------
+
+    def after(self, attempt: Attempt | None, result: Any, elapsed_s: float) -> Any:
+        """Record what was computed; the result itself is handed on."""
+        if attempt is None:
+            return result
+        watch.end(attempt.sight, attempt.outer)
+        try:
+            with watch.unseen():
+                kept = self.recorder.record(attempt.asked, attempt.sight, attempt.outer, result, elapsed_s)
+            if kept:
+                self.keep_warm(attempt.asked, result)
+        except HitSaveError as error:
+            self.recorder.give_up(attempt.sight, attempt.outer)
+            self.notices.say(NotCachedWarning, error.message, hint=error.hint, memo=attempt.asked.memo)
+        except Exception as error:  # noqa: BLE001 - promise 2: the result is there, whatever became of storing it
+            self.recorder.give_up(attempt.sight, attempt.outer)
+            self._trouble(attempt.asked.memo, error)
+        finally:
+            attempt.flight.__exit__(None, None, None)
+        return result
+
+    def failed(self, attempt: Attempt | None) -> None:
+        """The body raised: nothing is stored, and whoever called it depends on what it did."""
+        if attempt is not None:
+            watch.end(attempt.sight, attempt.outer)
+            self.recorder.give_up(attempt.sight, attempt.outer)
+            attempt.flight.__exit__(None, None, None)
+
+    def keep_warm(self, asked: Asked, value: Any) -> None:
+        """Let the wrapper answer this call itself from now on, if that is safe."""
+        if asked.plan.is_warm and not asked.carried and self.config.mode == "on":
+            self.planner.keep_warm(asked, value)
+
+    def _trouble(self, memo: Memo, error: Exception) -> None:
+        import traceback
+
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        self.notices.say(
+            UnsoundWarning,
+            f"hitsave failed in {memo.function.__qualname__}(), which ran as plain Python: {error!r} "
+            f"({where.filename}:{where.lineno})",
+            hint="This is a bug in hitsave; please report it with this text.",
+            memo=memo,
+        )
+
+    # -- recursion ---------------------------------------------------------------------------------------------------
+
+    def _deepen(self) -> None:
+        ident = _thread.get_ident()
+        depth = self._depth[ident] = self._depth.get(ident, 0) + 1
+        if depth * OUR_FRAMES > self._added:
+            # The limit counts frames of all code; ours must not use up the user's.
+            self._added += LIMIT_STEP * OUR_FRAMES
+            sys.setrecursionlimit(sys.getrecursionlimit() + LIMIT_STEP * OUR_FRAMES)
+
+    def _rise(self) -> None:
+        ident = _thread.get_ident()
+        depth = self._depth.get(ident, 1) - 1
+        if depth:
+            self._depth[ident] = depth
+            return
+        self._depth.pop(ident, None)
+        if not self._depth and self._added:
+            added, self._added = self._added, 0
+            sys.setrecursionlimit(max(sys.getrecursionlimit() - added, 50))
+
+
+def _lock_name(key: Key) -> bytes:
+    return f"{key.symbol}\0{key.fingerprint}\0{key.arguments}".encode()

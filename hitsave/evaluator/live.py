@@ -1,0 +1,103 @@
+"""Live values: what module-level names and class attributes hold at this moment.
+
+A name's definition says what it was made from; what it holds may differ: it was read from the environment or a file,
+filled by a registry, rebound by another module, a test, or a notebook. So besides its definition a name counts by the
+digest of its value, if it has one within a budget; else by its definition alone. Nothing here ever raises: a global
+isn't something the caller passed.
+
+A value that can't change in place (numbers, text, functions, classes …) is digested once and recognised by identity
+after that; any other is digested anew at each question.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from hitsave.digest import Digest
+from hitsave.errors import CannotDigest
+from hitsave.symbol import Symbol, module_of, qualname_of
+from hitsave.values import digest_value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from hitsave.values.digest import CodeDigest
+
+# Bytes of canonical form: 64 KiB are digested in well under a millisecond.
+BUDGET_BYTES = 1 << 16
+BY_DEFINITION = Digest("")
+MISSING = object()
+_STEADY: tuple[type, ...] = (
+    (int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range)
+    + (type, type(lambda: None), type(len), type(sys))
+)
+
+
+class LiveValues:
+    """Digests of live values by symbol. `import_name` gives the key in `sys.modules` of a canonical module name."""
+
+    def __init__(self, import_name: Callable[[str], str | None], code: CodeDigest) -> None:
+        self._import_name = import_name
+        self._code = code
+        self._steady: dict[Symbol, tuple[Any, Digest]] = {}
+
+    def digests(self, symbols: Iterable[Symbol]) -> dict[Symbol, Digest]:
+        """{symbol: digest} of those whose module is loaded and whose value has one; `BY_DEFINITION` if it has none."""
+        found: dict[Symbol, Digest] = {}
+        for name in symbols:
+            holder, attribute = self.holder(name)
+            if holder is None:
+                continue
+            value = holder.__dict__.get(attribute, MISSING)
+            if value is MISSING:
+                continue
+            known = self._steady.get(name)
+            if known is not None and known[0] is value:
+                found[name] = known[1]
+                continue
+            digest = self._digest(name, value)
+            if is_steady(value) or digest == BY_DEFINITION:
+                self._steady[name] = (value, digest)
+            found[name] = digest
+        return found
+
+    def holder(self, name: Symbol) -> tuple[Any, str]:
+        """The module or class object that holds `name`, and the attribute; (None, "") if it isn't loaded."""
+        import_name = self._import_name(module_of(name))
+        module = sys.modules.get(import_name) if import_name else None
+        if module is None:
+            return None, ""
+        *outer, attribute = qualname_of(name).split(".")
+        holder: Any = module
+        for part in outer:
+            holder = getattr(holder, "__dict__", {}).get(part)
+            if not isinstance(holder, type):
+                return None, ""
+        return holder, attribute
+
+    def is_steady(self, name: Symbol) -> bool:
+        """Whether the value behind `name`, as last digested, is the same for as long as it is the same object."""
+        return name in self._steady
+
+    def forget(self) -> None:
+        """Digest everything anew at the next question: code has changed, and functions are digested by their code."""
+        self._steady.clear()
+
+    def _digest(self, name: Symbol, value: Any) -> Digest:
+        if type(value) is type(sys):
+            return Digest("module:" + value.__name__)
+        try:
+            return digest_value(value, code=self._code, path=str(name), budget=BUDGET_BYTES)
+        except (CannotDigest, RecursionError):
+            return BY_DEFINITION
+        except Exception:  # noqa: BLE001 - the user's own __reduce__, __getstate__ or property raised; see above
+            return BY_DEFINITION
+
+
+def is_steady(value: Any) -> bool:
+    """Whether `value` is the same for as long as it is the same object."""
+    if type(value) in (tuple, frozenset):
+        return all(is_steady(item) for item in value)
+    return isinstance(value, _STEADY) and (type(value) in _STEADY or isinstance(value, type))

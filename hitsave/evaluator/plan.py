@@ -1,0 +1,337 @@
+"""Plans: what the code of a memoised function depends on, as far as that is known before a call.
+
+A `Plan` holds the closure, its fingerprint, and a *guard*: a compiled comparison which says in a few nanoseconds per
+name that every function, class and constant of the closure is still bound to the object it was bound to. While it says
+so and no code was loaded, the plan stands. Live values that can change in place are compared by digest instead, and
+then there is no warm table.
+"""
+
+from __future__ import annotations
+
+from _weakref import ref
+
+from hitsave.digest import Digest, Fingerprint
+from hitsave.errors import HitSaveError, UsageError
+from hitsave.evaluator.bindings import Bindings
+from hitsave.evaluator.carrier import Carrier
+from hitsave.evaluator.guard import Check, always, compile_guard, never
+from hitsave.evaluator.live import BY_DEFINITION, LiveValues
+from hitsave.evaluator.typed import Typed
+from hitsave.evaluator.wrapper import guard_with, unguard
+from hitsave.observe import running
+from hitsave.record import Record
+from hitsave.symbol import Symbol, module_of, outermost, qualname_of, symbol
+from hitsave.values.immutable import is_atomic, is_immutable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from hitsave.analysis import Closure
+    from hitsave.config import Config
+    from hitsave.evaluation import Child, Observed
+    from hitsave.evaluator.code import Codebook
+    from hitsave.evaluator.evaluator import Asked
+    from hitsave.evaluator.lookup import LookUp
+    from hitsave.evaluator.memo import Memo
+    from hitsave.observe.watch import Sight
+
+WARM_ENTRIES = 1 << 15
+WARM_CHARACTERS = 1 << 12
+# Code that live values carry may reach live values of its own, and so on; this deep is deep enough to be suspicious.
+MOST_ROUNDS = 8
+
+
+class Plan:
+    """What one memoised function depends on, in the state the process is in."""
+
+    __slots__ = (
+        "checks",
+        "closure",
+        "extra",
+        "fingerprint",
+        "guard",
+        "is_warm",
+        "moving",
+        "revision",
+        "starts",
+        "values",
+    )
+
+    def __init__(
+        self,
+        starts: frozenset[Symbol],
+        closure: Closure,
+        fingerprint: Fingerprint,
+        extra: tuple[tuple[str, str], ...],
+        revision: int,
+    ) -> None:
+        self.starts = starts
+        self.closure = closure
+        self.fingerprint = fingerprint
+        self.extra = extra
+        self.revision = revision
+        self.values: tuple[Symbol, ...] = ()  # names that count by value
+        self.moving: dict[Symbol, Digest] = {}  # those of them whose value can change in place
+        self.checks: tuple[Check, ...] = ()
+        self.guard: Callable[[], bool] = always
+        self.is_warm = False
+
+    @staticmethod
+    def is_atomic(values: tuple[Any, ...]) -> bool:
+        """Whether no body could have changed `values`."""
+        return all(map(is_immutable, values))
+
+
+class Planner:
+    """Makes plans, and keeps them while they stand."""
+
+    def __init__(
+        self, book: Codebook, config: Config, keep_code: Callable[[Fingerprint, Closure], None]
+    ) -> None:
+        self.book = book
+        self.config = config
+        self.live = LiveValues(book.import_name, Carrier(book))
+        self.bindings = Bindings(book, self.live)
+        self._memos: dict[Symbol, ref[Memo]] = {}
+        self._keep_code = keep_code
+        self._kept: set[str] = set()
+        self._ever: set[Symbol] = set()
+        self._ever_seen = 0
+        self._carrying: dict[tuple[Symbol, frozenset[Symbol]], Plan] = {}
+
+    def add(self, memo: Memo) -> None:
+        """Know `memo` by its symbol; the latest definition counts, as it does for the module's own name."""
+        self._memos[memo.symbol] = ref(memo)
+
+    def memo(self, name: Symbol) -> Memo | None:
+        """The memoised function of that name, if there is one in this process."""
+        known = self._memos.get(name)
+        return None if known is None else known()
+
+    def memos(self) -> list[Memo]:
+        """All memoised functions that were called in this process and are still alive."""
+        return [memo for known in list(self._memos.values()) if (memo := known()) is not None]
+
+    # -- plans -------------------------------------------------------------------------------------------------------
+
+    def plan(self, memo: Memo, carried: frozenset[Symbol] = frozenset()) -> Plan:
+        """The plan that stands for `memo` now, with the code that the arguments carry. Raises if it has none."""
+        if carried:
+            key = (memo.symbol, carried)
+            plan = self._carrying.get(key)
+            if plan is None or not self._stands(plan):
+                plan = self._carrying[key] = self._make(memo, carried)
+            return plan
+        plan = memo.plan
+        if plan is None or not self._stands(plan):
+            memo.table.clear()
+            plan = memo.plan = self._make(memo, carried)
+            self._exchange_guard(memo, plan)
+        return plan
+
+    def _stands(self, plan: Plan) -> bool:
+        return (
+            plan.revision == self.book.loaded.revision
+            and plan.guard()
+            and (not plan.moving or self.live.digests(plan.moving) == plan.moving)
+        )
+
+    def _make(self, memo: Memo, carried: frozenset[Symbol]) -> Plan:
+        revision = self.book.loaded.revision
+        extra: tuple[tuple[str, str], ...] = ()
+        if memo.options.version:
+            extra = (("option version", memo.options.version),)
+        typed = Typed(self.book).add(memo.function) if self.book.is_typed_in(memo.function) else None
+        if typed is None:
+            starts = frozenset((symbol(module_of(memo.symbol), outermost(qualname_of(memo.symbol))), *carried))
+            self._check_site(memo)
+        else:
+            starts = typed.starts | carried
+            extra += tuple(sorted(typed.pairs.items()))
+        for _ in range(MOST_ROUNDS):
+            closure = self.book.closure(starts)
+            values = (*closure.constants, *closure.live)
+            digests, brought = self._live(closure)
+            missing = brought - {name for name, _ in closure.pairs} - starts
+            if not missing:
+                break
+            starts |= missing
+        extra += self.bindings.replaced(closure)
+        fingerprint = self.book.fingerprint(closure, extra, memo.options.third_party)
+        plan = Plan(starts, closure, fingerprint, extra, revision)
+        plan.values = values
+        plan.moving = {name: digest for name, digest in digests.items() if not self.live.is_steady(name)}
+        plan.checks = self.bindings.checks(closure, values)
+        plan.guard = compile_guard(plan.checks)
+        plan.is_warm = not plan.moving and memo.options.ttl is None
+        if typed is not None:
+            plan.guard = typed.stands if typed.is_steady else never
+            plan.is_warm = False
+        return plan
+
+    def _check_site(self, memo: Memo) -> None:
+        """The module may have been reloaded since `memo` was made: then its source says nothing about this function."""
+        source = self.book.source(module_of(memo.symbol))
+        if memo.site is None or source is None or source.digest == memo.site[1]:
+            return
+        old = self.book.loaded.find(module_of(memo.symbol), Digest(memo.site[1]))
+        name = outermost(qualname_of(memo.symbol))
+        if old is None or self.book.definition_digests(old.source, name) != self.book.definition_digests(source, name):
+            raise UsageError(
+                f"{memo.symbol} runs uncached: its module was loaded again, and this is the function from before",
+                hint="Take the function from the module again, or restart.",
+            )
+
+    def _live(self, closure: Closure) -> tuple[dict[Symbol, Digest], set[Symbol]]:
+        """Digests of the live values, and the symbols of the code that they hold."""
+        digests = dict(self.live.digests((*closure.constants, *closure.live)))
+        carrier = Carrier(self.book)
+        holding = [name for name in closure.live if digests.get(name, BY_DEFINITION) != BY_DEFINITION]
+        LiveValues(self.book.import_name, carrier).digests(holding)
+        return digests, carrier.starts
+
+    def _exchange_guard(self, memo: Memo, plan: Plan) -> None:
+        if memo.wrapper is None:  # it came here by value: there is no wrapper to exchange anything in
+            plan.is_warm = False
+            return
+        if plan.is_warm and guard_with(memo.wrapper, memo.function, plan.checks):
+            return
+        plan.is_warm = False
+        unguard(memo.wrapper, memo.function)
+
+    # -- narrowing ---------------------------------------------------------------------------------------------------
+
+    def narrowed(self, memo: Memo, plan: Plan, observed: Observed) -> str:
+        """The fingerprint, for today's code, of the closure that an evaluation's record narrows."""
+        starts = {*plan.starts, *observed.carried, *observed.reached}
+        ran = frozenset(observed.ran) if observed.complete else None
+        closure = self.book.closure(
+            starts, ran=ran, earlier=observed.earlier, cut={child.symbol for child in observed.children}
+        )
+        return self.book.fingerprint(closure, plan.extra, memo.options.third_party)
+
+    def narrow(self, asked: Asked, sight: Sight) -> Narrowed:
+        """What the evaluation `asked` depends on, given what it was seen to run and call."""
+        plan = asked.plan
+        static = plan.closure
+        ran, gap = self._what_ran(plan, sight)
+        earlier = () if gap else self._earlier(plan, ran)
+        known = {name for name, _ in static.pairs}
+        reached = tuple(sorted(name for name in ran if name not in known)) if not gap else ()
+        cut = {child.symbol for child, _ in sight.children}
+        starts = {*plan.starts, *reached}
+        closure = self.book.closure(starts, ran=None if gap else frozenset(ran), earlier=earlier, cut=cut)
+        return Narrowed(
+            self.book.fingerprint(closure, plan.extra, asked.memo.options.third_party),
+            () if gap else tuple(sorted(ran)),
+            reached,
+            tuple(sorted(plan.starts)),
+            earlier,
+            self._values_at_entry(closure, sight),
+            tuple(sorted({kind for kind, _, _ in closure.impurities} | sight.unpure)),
+            gap,
+        )
+
+    def _what_ran(self, plan: Plan, sight: Sight) -> tuple[set[Symbol], str]:
+        gap = running.incomplete(sight)
+        if gap:
+            return set(), gap
+        ran: set[Symbol] = set()
+        for code in sight.codes:
+            name = self.book.symbol_of_code(code)
+            if name is not None:
+                ran.add(name)
+            elif self.book.is_typed_code(code):
+                return set(), "code that was typed in ran"
+        if any(widened.code == "HS201" for widened in plan.closure.widened):
+            return set(), "it runs code that is made at run time"
+        return ran, ""
+
+    def _earlier(self, plan: Plan, ran: set[Symbol]) -> tuple[Symbol, ...]:
+        """Functions of the closure that didn't run now but may have run before, and so may have left state."""
+        return tuple(name for name in plan.closure.functions if name not in ran and self._may_have_run(name))
+
+    def _may_have_run(self, name: Symbol) -> bool:
+        if self._ever_seen < len(running.ever):
+            self._ever_seen = len(running.ever)
+            self._ever = {found for code in list(running.ever) if (found := self.book.symbol_of_code(code)) is not None}
+        return name in self._ever or self.book.loaded_before_observation(module_of(name))
+
+    def _values_at_entry(self, closure: Closure, sight: Sight) -> tuple[tuple[Symbol, Digest], ...]:
+        """Digests as they were when the evaluation began; as they are now for modules that it imported itself."""
+        names = (*closure.constants, *closure.live)
+        late = self.live.digests([name for name in names if name not in sight.live])
+        found = {name: sight.live.get(name, late.get(name, BY_DEFINITION)) for name in names}
+        return tuple(sorted((name, digest) for name, digest in found.items() if digest != BY_DEFINITION))
+
+    def was_swapped(self, asked: Asked, sight: Sight) -> bool:
+        """Whether the code behind the plan was reloaded or exchanged since the evaluation began."""
+        if sight.revision == self.book.loaded.revision:
+            return False
+        plan = asked.plan
+        closure = self.book.closure(plan.starts)
+        return self.book.fingerprint(closure, plan.extra, asked.memo.options.third_party) != plan.fingerprint
+
+    # -- live values -------------------------------------------------------------------------------------------------
+
+    def live_digests(self, symbols: Iterable[Symbol]) -> Mapping[Symbol, Digest]:
+        """Today's digests of live values."""
+        return self.live.digests(symbols)
+
+    # -- the warm table ----------------------------------------------------------------------------------------------
+
+    def keep_warm(self, asked: Asked, value: Any) -> None:
+        """Put a result into the wrapper's own table, if handing out the same object again is safe."""
+        memo = asked.memo
+        if memo.plan is not asked.plan or memo.keyed is not None or not is_immutable(value):
+            return
+        if not all(map(is_atomic, asked.values)) or len(memo.table) >= WARM_ENTRIES:
+            return
+        if isinstance(value, (str, bytes, tuple, frozenset)) and len(value) > WARM_CHARACTERS:
+            return
+        memo.table[(*asked.values, *map(type, asked.values))] = value
+
+    def forget(self) -> None:
+        """Drop what was kept about code; every plan is made anew at its next call."""
+        self.live.forget()
+        self._carrying.clear()
+        for memo in self.memos():
+            memo.plan = None
+            memo.table.clear()
+
+    # -- children ----------------------------------------------------------------------------------------------------
+
+    def stored_child(self, child: Child, look: LookUp) -> Digest | None:
+        """The result of a memoised call as stored for today's code and conditions; None if it isn't."""
+        memo = self.memo(child.symbol)
+        if memo is None:
+            return None
+        try:
+            plan = self.plan(memo)
+        except HitSaveError:
+            return None
+        return look.stored_result(memo, plan, child)
+
+    # -- explanation -------------------------------------------------------------------------------------------------
+
+    def keep_code(self, plan: Plan) -> None:
+        """Keep the texts behind a fingerprint, so that a later change of it can be explained; once per process."""
+        if plan.fingerprint not in self._kept:
+            self._kept.add(plan.fingerprint)
+            self._keep_code(plan.fingerprint, plan.closure)
+
+
+class Narrowed(Record):
+    """What an evaluation's record says of the code: see `Observed` for the fields."""
+
+    fingerprint: str
+    ran: tuple[Symbol, ...]
+    reached: tuple[Symbol, ...]
+    carried: tuple[Symbol, ...]
+    earlier: tuple[Symbol, ...]
+    live: tuple[tuple[Symbol, Digest], ...]
+    impurities: tuple[str, ...]
+    gap: str
+

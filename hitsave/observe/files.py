@@ -1,0 +1,158 @@
+"""Files, folders, processes and sockets, seen through Python's audit events (PEP 578).
+
+An audit hook can't be removed, so it is added once, when the first evaluation starts, and returns at once while none
+is under way. It only notes a path and a `stat`; content is digested when the evaluation ends, and if the file has
+changed by then the result isn't stored.
+
+Not inputs: files below the interpreter, environments' packages and `/dev`, `/proc`, `/sys`; compiled modules; source
+files of the project that are merely being imported (they are code, which the fingerprint covers); what the
+evaluation itself has written before.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from hitsave.observe.watch import Sight, watchers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_installed = False
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+# Audit event -> the impurity it shows.
+OUTSIDE = {
+    "subprocess.Popen": "subprocess",
+    "os.system": "subprocess",
+    "os.fork": "subprocess",
+    "os.forkpty": "subprocess",
+    "os.posix_spawn": "subprocess",
+    "os.exec": "subprocess",
+    "os.spawn": "subprocess",
+    "socket.connect": "network",
+    "socket.sendto": "network",
+    "socket.bind": "network",
+    "socket.getaddrinfo": "network",
+    "urllib.Request": "network",
+}
+LISTINGS = frozenset(("os.listdir", "os.scandir"))
+_NOT_INPUT: tuple[str, ...] = ()
+
+
+def install() -> None:
+    """Watch from now on; idempotent."""
+    global _installed, _NOT_INPUT
+    if _installed:
+        return
+    _installed = True
+    places = {os.path.dirname(os.__file__), os.path.realpath(os.path.dirname(os.__file__))}
+    places.update((sys.prefix + os.sep + "lib", sys.base_prefix + os.sep + "lib"))
+    _NOT_INPUT = tuple(place.rstrip(os.sep) + os.sep for place in sorted(places)) + ("/dev/", "/proc/", "/sys/")
+    sys.addaudithook(_heard)
+
+
+def stat_signature(path: str) -> tuple[int, ...]:
+    """What tells one state of a file from another without reading it; () if there is no such file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    return (found.st_mtime_ns, found.st_size, found.st_ctime_ns, found.st_ino, found.st_mode)
+
+
+def is_input(path: str) -> bool:
+    """Whether reading `path` (absolute) makes a result depend on it."""
+    return not (
+        path.startswith(_NOT_INPUT)
+        or path.endswith((".pyc", ".so", ".pyd", ".dll", ".dylib"))
+        or f"{os.sep}site-packages{os.sep}" in path
+        or f"{os.sep}dist-packages{os.sep}" in path
+        or f"{os.sep}__pycache__{os.sep}" in path
+    )
+
+
+def looked_at(path: Any, *, closely: bool) -> None:
+    """Note that the evaluation asked whether `path` exists, or (`closely`) for its size and times."""
+    sights = watchers()
+    if sights:
+        absolute = _absolute(path)
+        if absolute is not None and is_input(absolute):
+            for sight in sights:
+                (sight.stats if closely else sight.existence).setdefault(absolute, stat_signature(absolute))
+
+
+def _heard(event: str, args: tuple[Any, ...]) -> None:
+    if event == "open":
+        sights = watchers()
+        if sights and not _importing():
+            _opened(sights, *args)
+    elif event in LISTINGS:
+        sights = watchers()
+        if sights:
+            _listed(sights, args[0])
+    elif event in OUTSIDE:
+        for sight in watchers():
+            sight.unpure.add(OUTSIDE[event])
+            if OUTSIDE[event] == "subprocess":
+                sight.gap = sight.gap or "a process was started"
+    elif event == "sqlite3.connect":
+        sights = watchers()
+        if sights:
+            _opened(sights, args[0], "r", os.O_RDONLY)
+
+
+def _opened(sights: Any, path: Any, mode: Any, flags: Any) -> None:
+    absolute = _absolute(path)
+    if absolute is None or not is_input(absolute):
+        return
+    writes = bool(flags & WRITES) if isinstance(flags, int) else bool(mode and set(mode) & set("wax+"))
+    fresh = bool(flags & os.O_TRUNC or flags & os.O_WRONLY) if isinstance(flags, int) else mode[:1] in ("w", "x")
+    for sight in sights:
+        if absolute in sight.written:
+            continue
+        if not (writes and fresh):
+            sight.files.setdefault(absolute, stat_signature(absolute))
+        if writes:
+            sight.written.add(absolute)
+
+
+def _listed(sights: Any, path: Any) -> None:
+    absolute = _absolute("." if path is None else path)
+    if absolute is not None and is_input(absolute + os.sep) and not _importing():
+        for sight in sights:
+            sight.directories.setdefault(absolute, stat_signature(absolute))
+
+
+def _absolute(path: Any) -> str | None:
+    if isinstance(path, int):  # a file descriptor: whoever opened it was seen doing so
+        return None
+    try:
+        text = os.fsdecode(path)
+        return os.path.abspath(text) if text and text != ":memory:" else None
+    except (TypeError, ValueError, OSError):
+        return None
+
+
+def _importing() -> bool:
+    """Whether the import system is at work below: it reads source and lists folders on its own behalf."""
+    frame = sys._getframe(2)
+    for _ in range(6):
+        name = frame.f_code.co_filename
+        if name.startswith("<frozen importlib"):
+            return True
+        above = frame.f_back
+        if above is None:
+            return False
+        frame = above
+    return False
+
+
+def changed_since(sight: Sight) -> str:
+    """A file that was read and has changed while the evaluation ran, "" if none."""
+    for seen in (sight.files, sight.stats, sight.existence):
+        for path, signature in seen.items():
+            if path not in sight.written and stat_signature(path) != signature:
+                return path
+    return ""

@@ -1,0 +1,270 @@
+"""`Session`: the one place that chooses the parts and puts them together.
+
+There is one per process, made when a memoised function is first called. Making it opens nothing either: the store
+opens its database at the first look-up, the cloud is only there if it is configured. `configure(...)` and `isolated(...)`
+put another one in its place.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from hitsave.config import Config, load_config
+from hitsave.project import Project, find_project
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FunctionType
+    from typing import Any
+
+    from hitsave.analysis import Closure
+    from hitsave.digest import Fingerprint
+    from hitsave.evaluator.code import Codebook
+    from hitsave.evaluator.evaluator import Asked, Evaluator
+    from hitsave.evaluator.memo import Memo
+    from hitsave.explain.record import CodeState
+    from hitsave.store.contract import Store
+    from hitsave.store.disk import DiskStore
+
+# Codecs whose decoders only yield data, whoever wrote the bytes.
+DATA_CODECS = ("plain-1", "npy-1", "arrow-1", "safetensors-1", "tree-1")
+
+
+class Session:
+    """All parts of hitsave, wired for one project and one configuration. Safe to use from any thread."""
+
+    def __init__(self, config: Config, project: Project) -> None:
+        from hitsave.evaluator.code import Codebook
+        from hitsave.evaluator.conditions import Conditions
+        from hitsave.evaluator.evaluator import Evaluator
+        from hitsave.evaluator.lookup import LookUp
+        from hitsave.evaluator.notices import Notices
+        from hitsave.evaluator.packages import Packages
+        from hitsave.evaluator.plan import Planner
+        from hitsave.evaluator.recording import Recorder
+        from hitsave.importhook import loaded
+        from hitsave.store.memory import MemoryStore
+        from hitsave.store.tiers import Tiers
+
+        self.config = config
+        self.project = project
+        self.pid = os.getpid()
+        self.memory = MemoryStore()
+        self.disk: DiskStore = open_disk(config)
+        self.cloud = open_cloud(config, self.disk)
+        tiers: list[Any] = [self.memory, self.disk, *([self.cloud] if self.cloud is not None else [])]
+        self.store: Store = Tiers(*tiers)
+        self.notices = Notices()
+        packages = Packages(config.third_party, dict(config.third_party_packages))
+        self.book: Codebook = Codebook(project, loaded(), self.disk, packages)
+        self.conditions = Conditions(project, self.disk)
+        self.planner = Planner(self.book, config, self._keep_code)
+        self.look = LookUp(self.store, self.conditions, self.planner, self._evaluate_child)
+        recorder = Recorder(config, self.store, self.conditions, self.planner, self.notices, self._details)
+        self.evaluator = Evaluator(config, self.planner, self.look, recorder, self.disk.flights, self.notices)
+
+    # -- functions ---------------------------------------------------------------------------------------------------
+
+    def adopt(self, memo: Memo) -> Evaluator:
+        """Take up a memoised function; the evaluator that answers for it."""
+        path = memo.function.__code__.co_filename
+        if not path.startswith("<") and os.path.isabs(path) and not self.project.owns(path):
+            self._extend(path)
+        self.planner.add(memo)
+        return self.evaluator
+
+    def _extend(self, path: str) -> None:
+        other = find_project(path)
+        if other.owns(path):
+            self.project = self.book.project = self.project.with_roots(*other.source_roots)
+
+    # -- what the parts ask for --------------------------------------------------------------------------------------
+
+    def _evaluate_child(self, child: Any) -> Any:
+        """The result digest of a memoised call today; the call is evaluated if no stored result holds."""
+        stored = self.planner.stored_child(child, self.look)
+        memo = self.planner.memo(child.symbol)
+        if stored is not None or memo is None or not child.call:
+            return stored
+        from hitsave.evaluation import Blob
+        from hitsave.evaluator.wrapper import Raised
+        from hitsave.observe import watch
+        from hitsave.values import decode
+
+        with watch.seen_again():
+            result = self.evaluator.call(memo, decode(Blob("plain-1", child.call, len(child.call))))
+        return None if type(result) is Raised else self.planner.stored_child(child, self.look)
+
+    def _keep_code(self, fingerprint: Fingerprint, closure: Closure) -> None:
+        if self.disk.get_record("closure", fingerprint) is not None:
+            return
+        import zlib
+
+        from hitsave.explain.record import encode_code
+
+        sources = self.book.sources(closure)
+        state = self.code_state(closure)
+        for source in sources.values():
+            if self.disk.get_record("source", source.digest) is None:
+                self.store.put_record("source", source.digest, zlib.compress(source.data))
+        self.store.put_record("closure", fingerprint, encode_code(state))
+
+    def code_state(self, closure: Closure) -> CodeState:
+        """The code behind a closure in the form that explanations compare."""
+        from hitsave.explain.record import CodeState
+
+        versions = self.book.packages.versions(closure.packages)
+        sources = {module: source.digest for module, source in self.book.sources(closure).items()}
+        return CodeState(closure.pairs, tuple(sorted(versions.items())), tuple(sorted(sources.items())))
+
+    def _details(self, asked: Asked, result: Any) -> str:
+        from hitsave.experiments import details
+
+        return details(asked, result, self.project)
+
+    def close(self) -> None:
+        """Finish what is under way (uploads) and let go of files. Calls go on working: what they need opens again."""
+        self.store.close()
+
+
+def open_disk(config: Config) -> DiskStore:
+    """The local store of this configuration; nothing is opened before it is first used."""
+    from hitsave.store.disk import DiskStore
+
+    return DiskStore(config.dir, config.config_dir, verify=config.verify, data_codecs=DATA_CODECS)
+
+
+def open_cloud(config: Config, disk: DiskStore) -> Any:
+    """The team's server as a store, None if there is none or we are offline."""
+    if not config.remote or config.offline:
+        return None
+    from hitsave.cloud.store import CloudSettings, CloudStore
+
+    settings = CloudSettings(
+        url=config.remote,
+        api_key=config.api_key,
+        project=config.project,
+        mode=config.remote_mode,
+        strict=config.verify == "strict",
+    )
+    return CloudStore(
+        settings, config_dir=config.config_dir, outbox_dir=os.path.join(config.dir, "outbox"), local=disk
+    )
+
+
+_current: Session | None = None
+_given: dict[str, Any] = {}
+
+
+def current() -> Session:
+    """The session of this process; made at the first call, for the project of the running script."""
+    global _current
+    session = _current
+    if session is None:
+        project = find_project(_start_folder())
+        config = load_config(project.root, **_given)
+        if config.roots:
+            project = project.with_roots(*[os.path.join(project.root, root) for root in config.roots])
+        session = _current = Session(config, _with_path(project))
+        import atexit
+
+        atexit.register(_close_at_exit)
+    return session
+
+
+def configure(**settings: Any) -> Config:
+    """Set settings for this process, above environment and files; gives all that are now in force.
+
+    Functions that were called before use the new settings at their next call. Raises `ConfigError` for an unknown
+    setting or value.
+    """
+    load_config(os.getcwd(), **{**_given, **settings})  # so that a wrong one changes nothing
+    _given.update(settings)
+    reset()
+    return current().config
+
+
+def reset() -> None:
+    """Let the next call make a new session."""
+    global _current
+    session, _current = _current, None
+    from hitsave import decorators
+
+    decorators.disconnect()
+    if session is not None:
+        session.close()
+
+
+class isolated:
+    """Context manager: a store of its own in `directory` (a temporary one if None), and what else is set.
+
+    For tests: what ran before isn't seen, and what is stored isn't kept.
+    """
+
+    def __init__(self, directory: str | None = None, **settings: Any) -> None:
+        self._directory = directory
+        self._settings = settings
+        self._temporary: Any = None
+        self._before: dict[str, Any] = {}
+
+    def __enter__(self) -> Session:
+        if self._directory is None:
+            import tempfile
+
+            self._temporary = tempfile.TemporaryDirectory(prefix="hitsave-", ignore_cleanup_errors=True)
+            self._directory = self._temporary.name
+        self._before = dict(_given)
+        _given.update(self._settings, dir=self._directory)
+        reset()
+        return current()
+
+    def __exit__(self, *_: object) -> None:
+        _given.clear()
+        _given.update(self._before)
+        reset()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+
+def _close_at_exit() -> None:
+    if _current is not None and _current.pid == os.getpid():
+        _current.close()
+
+
+def _start_folder() -> str:
+    from hitsave.importhook.scope import start_folder
+
+    return start_folder()
+
+
+def _with_path(project: Project) -> Project:
+    """The project with every folder on `sys.path` that is neither Python's own nor an environment's.
+
+    A path dependency or an editable install is the user's own code: it is edited, so it is tracked.
+    """
+    from hitsave.project import project_at
+
+    python = [os.path.realpath(place) for place in {sys.prefix, sys.base_prefix, os.path.dirname(os.__file__)}]
+    extra = []
+    for entry in sys.path:
+        folder = os.path.realpath(entry or os.getcwd())
+        outside = not folder.startswith(tuple(python)) and project.source_root(folder) is None
+        if outside and os.path.isdir(folder) and project_at(folder).owns(os.path.join(folder, "x.py")):
+            if os.path.basename(folder) not in ("site-packages", "dist-packages"):
+                extra.append(folder)
+    return project.with_roots(*extra) if extra else project
+
+
+def _after_fork() -> None:
+    """In a forked child: only the forking thread is left, and nobody else's evaluation ends here."""
+    from hitsave.observe import watch
+
+    watch.forget_after_fork()
+    if _current is not None:
+        _current.pid = os.getpid()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
