@@ -6,7 +6,7 @@ The file as it is now is a mere candidate. It counts only if what was loaded cer
    decorating its functions): compile the file, compare everything;
 2. our finder saw who was going to load the file, and it hasn't been written to since (`Entry.stamp`);
 3. it hasn't been written to since the module can have been read at the earliest (`clock`), and every function in the
-   module is found again in the compiled file.
+   module is found again in the compiled file (unless it has a loader of its own, which may have transformed them).
 
 Otherwise the answer is kind "code": no text, and the digest of the code objects. That costs a recomputation when the
 module is later imported in the ordinary way, never a wrong result.
@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import os
 import sys
+from _frozen_importlib_external import SourceFileLoader
 
 from hitsave.digest import digest_bytes, digest_pairs, digest_text
 from hitsave.importhook import cells
 from hitsave.importhook.clock import is_close, process_bound_s
 from hitsave.importhook.codes import CodeObject, digest_code, find_same, same_code
-from hitsave.importhook.record import ATTESTED, CODE, OPAQUE, Entry, Loaded, stamp_at
+from hitsave.importhook.record import ATTESTED, CODE, HOOK, OPAQUE, Entry, Loaded, stamp_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,9 +95,22 @@ def verify(entry: Entry, asked_s: float = 0.0) -> Entry:
         return _code_entry(entry.import_name, entry.path, [entry.unverified])
     if module is None:
         return _code_entry(entry.import_name, entry.path, [])
+    if entry.kind == HOOK:  # a reload failed: was anything of the new text executed?
+        return _compare(entry, _names_of(module))
     if entry.stamp is not None and entry.stamp == stamp_at(entry.path):
         return _verified(entry)
     return _examine(entry.import_name, _names_of(module), entry.path, data=entry.data, asked_s=asked_s)
+
+
+def _compare(entry: Entry, names: dict[str, Any]) -> Entry:
+    compiled = _compile(entry.data, entry.path)
+    codes = [function.__code__ for function in functions_of(names, entry.path)]
+    if compiled is not None and all(find_same(code, compiled) for code in codes):
+        from hitsave.importhook.literals import literals_agree
+
+        if literals_agree(entry.data, entry.path, names):
+            return _verified(entry)
+    return _code_entry(entry.import_name, entry.path, codes)
 
 
 def _verified(entry: Entry) -> Entry:
@@ -132,11 +146,18 @@ def _examine(
         return _code_entry(name, path, functions)
     if is_close(changed_s, bound_s) and not literals_agree(data, path, namespace):
         return _code_entry(name, path, functions)
-    if whole is not None or all(find_same(code, compiled) for code in functions):
-        # With the module's own code at hand and different, a loader that transforms code was at work (pytest, a type
-        # checker): the text is right, and what it adds is not the user's.
+    # Where the code differs, a loader that transforms it was at work (pytest, a type checker): the text is right, and
+    # what they add is not the user's. Python's own loader is another matter: it may have read a stale .pyc.
+    if whole is not None or _is_transforming(namespace, path) or all(find_same(code, compiled) for code in functions):
         return Entry(name, path, data, kind=ATTESTED)
     return _code_entry(name, path, functions)
+
+
+def _is_transforming(namespace: dict[str, Any], path: str) -> bool:
+    """Whether a loader of somebody's own loaded the module from the file at `path`."""
+    spec = namespace.get("__spec__")
+    loader = getattr(spec, "loader", None)
+    return loader is not None and type(loader) is not SourceFileLoader and getattr(spec, "origin", None) == path
 
 
 def functions_of(namespace: dict[str, Any], path: str) -> Iterator[Any]:
@@ -155,8 +176,12 @@ def functions_of(namespace: dict[str, Any], path: str) -> Iterator[Any]:
             pending.append(value.__func__)
         elif isinstance(value, property):
             pending.extend((value.fget, value.fset, value.fdel))
-        elif isinstance(value, Function) and value.__globals__ is namespace and value.__code__.co_filename == path:
-            yield value
+        elif isinstance(value, Function):
+            wrapped = value.__dict__.get("__wrapped__")
+            if wrapped is not None:
+                pending.append(wrapped)
+            if value.__globals__ is namespace and value.__code__.co_filename == path:
+                yield value
 
 
 def _plain(thing: Any) -> Any:
@@ -240,14 +265,20 @@ def _module_code(namespace: dict[str, Any]) -> CodeType | None:
 
 
 def _compile(data: bytes, path: str) -> CodeType | None:
-    from warnings import catch_warnings, simplefilter
+    # Never imported for this: the project may have a `warnings.py`. Where nobody has imported it, nothing was shown.
+    warnings = sys.modules.get("warnings")
+    if warnings is None:
+        return _try_compile(data, path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they were shown when the module was loaded
+        return _try_compile(data, path)
 
-    with catch_warnings():
-        simplefilter("ignore")  # they were shown when the module was loaded
-        try:
-            return compile(data, path, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
+
+def _try_compile(data: bytes, path: str) -> CodeType | None:
+    try:
+        return compile(data, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _read(path: str) -> bytes | None:

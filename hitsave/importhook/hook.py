@@ -52,8 +52,11 @@ class Hook:
     def install(self, *projects: Project, packages: Sequence[str] | None = None) -> Hook:
         """Put the finder first, unless it is in the list already, and hook these projects too.
 
-        `packages` narrows the hook to these; None leaves an installed hook as narrow as it is.
+        `packages` narrows the hook to these; None leaves an installed hook as narrow as it is. In a frozen program
+        (PyInstaller, cx_Freeze) there are no sources to look at: nothing is installed.
         """
+        if getattr(sys, "frozen", False):
+            return self
         if packages is not None or not self.installed:
             self.scope.packages = None if packages is None else tuple(packages)
         added = [project for project in projects if self.scope.add(project)]

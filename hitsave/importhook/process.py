@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from hitsave.importhook.hook import Hook
 from hitsave.importhook.record import ATTESTED, CELL, CODE, HOOK, OPAQUE, Loaded, LoadedSources
 
@@ -34,18 +32,16 @@ _hook = Hook()
 
 
 def install_import_hook(root: str | None = None, *, packages: Sequence[str] | None = None) -> Hook:
-    """The hook of this process, installed for the project at or around the folder `root` as well.
+    """The hook of this process, installed for the project that the file or folder `root` belongs to.
 
     Without `root` the project is that of the running script, else of the working folder. `packages` narrows it to these
     modules and what is below them. Calling it again adds a project; the finder is never in `sys.meta_path` twice.
     """
     if root is None:
         return _hook.install(packages=packages)
-    from hitsave.project import find_project, project_at
+    from hitsave.project import find_project
 
-    folder = os.path.realpath(root)
-    project = find_project(folder)
-    return _hook.install(project if project.origin != "folder" else project_at(folder), packages=packages)
+    return _hook.install(find_project(root), packages=packages)
 
 
 def current_hook() -> Hook:
