@@ -20,6 +20,7 @@ from hitsave.importhook import bytecode
 from hitsave.importhook.clock import is_close, process_bound_s
 from hitsave.importhook.disguise import as_importlib
 from hitsave.importhook.record import ATTESTED, OPAQUE, Entry, stamp_of
+from hitsave.importhook.rewriter import PARSE_ONLY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,11 +75,22 @@ class HitsaveLoader(SourceFileLoader):
     ) -> CodeType:
         """`data` (bytes, text or a syntax tree) compiled, with the sites of our decorators written in. Pure."""
         name = fullname or self.name
-        tree = _call_with_frames_removed(self._hook.rewriting.parse, data, path, name)
-        options: dict[str, Any] = {"module": name} if sys.version_info >= (3, 15) else {}
-        code: CodeType = _call_with_frames_removed(
-            compile, data if tree is None else tree, path, "exec", dont_inherit=True, optimize=_optimize, **options
-        )
+        rewriting = self._hook.rewriting
+        options: dict[str, Any] = {"dont_inherit": True, "optimize": _optimize}
+        if sys.version_info >= (3, 15):
+            options["module"] = name
+        code: CodeType
+        if rewriting.concerns(data, os.fspath(path), name):
+            try:
+                # The tree is compiled even if nothing in it changes: compiling the text again would show each
+                # SyntaxWarning of the parser twice.
+                tree = _call_with_frames_removed(compile, data, path, "exec", PARSE_ONLY, dont_inherit=True)
+                rewriting.rewrite(tree, data, os.fspath(path), name)
+                code = _call_with_frames_removed(compile, tree, path, "exec", **options)
+                return code
+            except (RecursionError, MemoryError):
+                pass  # deeper than a tree can be shown to Python, which the compiler itself copes with
+        code = _call_with_frames_removed(compile, data, path, "exec", **options)
         return code
 
     def __reduce__(self) -> tuple[object, ...]:

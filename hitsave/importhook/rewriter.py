@@ -14,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ast
     from collections.abc import Callable, Iterable
-    from typing import Any
 
 # Part of the name of every file we write: raise it whenever the code that comes out changes.
 #   1  sites, instrumented functions
@@ -43,45 +42,42 @@ class Rewriting:
         self.patterns = tuple([("memo", p) for p in sorted(memo)] + [("experiment", p) for p in sorted(experiment)])
         self.tag = f"{VERSION}-{digest_text(repr(self.patterns))[:8]}"
 
-    def concerns(self, data: bytes, path: str, name: str) -> bool:
-        """Whether the module may need rewriting; if not, its code is plain Python's."""
-        return MARKER in data or (bool(self.patterns) and self._instruments(self.module_name(path, name)))
+    def concerns(self, data: object, path: str, name: str) -> bool:
+        """Whether the module may need rewriting; if not, its code is plain Python's.
+
+        A syntax tree, which some other tool hands in, never does: its text is not ours to vouch for.
+        """
+        if not isinstance(data, (bytes, str)):
+            return False
+        mentioned = PACKAGE in data if isinstance(data, str) else MARKER in data
+        return mentioned or (bool(self.patterns) and self._instruments(self.module_name(path, name)))
 
     def module_name(self, path: str, name: str) -> str:
         """The canonical name of the module in `path` that is imported as `name`."""
         return self._name_of(path) or name
 
-    def parse(self, data: Any, path: str, name: str) -> ast.Module | None:
-        """The rewritten syntax tree; None if there is nothing to rewrite. A `SyntaxError` is that of plain Python."""
-        given = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-        if not isinstance(given, bytes):
-            return None  # another tool hands in a tree of its own: its text is not ours to vouch for
-        if not self.concerns(given, str(path), name) or not _hitsave_is_ours():
-            return None
-        tree = _parse(data, path)
-        if tree is None:
-            return None
+    def rewrite(self, tree: ast.Module, data: bytes | str, path: str, name: str) -> bool:
+        """Write the sites into `tree`, made from `data`, in place; whether there was anything to write."""
+        if not _hitsave_is_ours():
+            return False
         from hitsave.importhook.instrument import instrument
         from hitsave.importhook.sites import write_sites
 
-        digest = digest_bytes(given)
-        module = self.module_name(str(path), name)
+        digest = digest_bytes(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data)
+        module = self.module_name(path, name)
         # Patterns first: they keep off functions that have a decorator of ours, which they know by its name.
         instrumented = instrument(tree, module, digest, self.patterns)
-        return tree if write_sites(tree, module, digest) or instrumented else None
+        return write_sites(tree, module, digest) or instrumented
+
+    def parse(self, data: bytes | str, path: str, name: str) -> ast.Module | None:
+        """The rewritten syntax tree of a text, for people to look at; None if nothing in it is rewritten."""
+        tree: ast.Module = compile(data, path, "exec", PARSE_ONLY, dont_inherit=True)
+        return tree if self.rewrite(tree, data, path, name) else None
 
     def _instruments(self, module: str) -> bool:
         from hitsave.importhook.patterns import matches
 
         return any(matches(pattern.partition(":")[0], module) for _, pattern in self.patterns)
-
-
-def _parse(data: bytes | str, path: str) -> ast.Module | None:
-    try:
-        tree: ast.Module = compile(data, path, "exec", PARSE_ONLY, dont_inherit=True)
-        return tree
-    except (RecursionError, MemoryError):  # deeper than a tree can be shown to Python; the compiler itself copes
-        return None
 
 
 def _hitsave_is_ours() -> bool:
