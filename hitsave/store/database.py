@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from hitsave.store.hardened import RowCache
 
     T = TypeVar("T")
+    Row = tuple[bytes, float, bytes]  # key, time, value: from a file, so any column may be of any type
+    # Key, time, tag, value. The tag names another row or a file that this one needs, so that collection finds out
+    # in one query what nothing needs (collect.py).
+    NewRow = tuple[bytes, float, bytes | None, bytes]
 
 READ_TIMEOUT_S = 1.0  # readers wait only while somebody recovers or replaces the database
 WRITE_TIMEOUT_S = 2.0
@@ -148,8 +152,8 @@ class Database:
 
     # Writing
 
-    def write(self, rows: list[tuple[bytes, float, bytes]]) -> bool:
-        """Write `rows` (key, time, value) in one transaction; whether that worked."""
+    def write(self, rows: Sequence[NewRow]) -> bool:
+        """Write `rows` in one transaction, replacing those that exist; whether that worked."""
         return self.change(lambda cache: cache.write(rows)) is not FAILED
 
     def delete(self, keys: list[bytes]) -> int:

@@ -16,7 +16,7 @@ from hitsave.errors import StoreError
 from hitsave.evaluation import Blob
 from hitsave.store import packing
 from hitsave.store.authenticity import TAG_BYTES, KeyRing, Seal, open_machine_keys
-from hitsave.store.blobs import BlobFolder, Digester
+from hitsave.store.blobs import BlobFolder, Digester, file_name
 from hitsave.store.contract import MAX_CANDIDATES, Mark, Stats
 from hitsave.store.database import Database
 from hitsave.store.flight import Flights
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from hitsave.digest import Digest
     from hitsave.evaluation import Evaluation, Key
     from hitsave.store.contract import Wanted
+    from hitsave.store.database import NewRow, Row
     from hitsave.symbol import Symbol
 
-    Row = tuple[bytes, float, bytes]
     Found = tuple[Evaluation, bytes | BlobRef]
 
 # A result up to here stands in the row of its evaluation, up to the next limit in a row of its own, else in a file.
@@ -92,6 +92,7 @@ class DiskStore:
         self._untrusted = False
         self._blobs: BlobFolder | None = None
         self._recent: dict[int, Found] = {}
+        self._loaded: tuple[Blob, BlobRef] | None = None
 
     def _open_keys(self) -> Trust | None:
         """The seals; None (said once) if there is no key that can be trusted."""
@@ -157,7 +158,9 @@ class DiskStore:
                 self.groups.drop(name)  # if it is the group that is damaged, the next such evaluation writes it anew
                 self.trouble.refuse("an entry that was not signed by this machine, or was changed since")
                 continue
-            if (group.opened or self.groups.open(group)) and (wanted is None or wanted(group.shared, group.narrowed)):
+            if not group.opened and not self.groups.open(group):
+                continue
+            if wanted is None or wanted(group.trace.observed, group.narrowed):
                 found.append(packing.unpack_row(row_key, started, value, group, key))
         return found
 
@@ -169,8 +172,14 @@ class DiskStore:
         where = item[1] if item is not None and item[0] is evaluation else self._locate(evaluation)
         if where is None:
             return None
-        data: Buffer | None = where if isinstance(where, bytes) else self._read(where, evaluation.size_bytes)
-        return None if data is None else Blob(evaluation.codec, data, evaluation.size_bytes)
+        if isinstance(where, bytes):
+            return Blob(evaluation.codec, where, evaluation.size_bytes)
+        data = self._read(where, evaluation.size_bytes)
+        if data is None:
+            return None
+        blob = Blob(evaluation.codec, data, evaluation.size_bytes)
+        self._loaded = blob, where
+        return blob
 
     def _locate(self, evaluation: Evaluation) -> bytes | BlobRef | None:
         row_key = self._row_key(evaluation)[0]
@@ -188,7 +197,7 @@ class DiskStore:
         try:
             data = blobs.read(ref, size_bytes, verify=self._verify)
             if data is None:
-                blobs.remove(ref)  # else the next `save` would take it for the result
+                blobs.remove(ref)  # else the next `save` might take it for the result
                 self.trouble.refuse("a result that is not the one its entry was signed for")
         except FileNotFoundError:
             return None
@@ -210,8 +219,8 @@ class DiskStore:
         """The folder of large results; None without a key."""
         trust = self._open_keys()
         if self._blobs is None and trust is not None:
-            # On a network file system a mapped file may change, or vanish, under its reader.
-            self._blobs = BlobFolder(self.places.blobs, trust.digester, mapped=not self.places.is_network())
+            network = self.places.is_network()
+            self._blobs = BlobFolder(self.places.blobs, trust.digester, mapped=not network, strict=self.trouble.strict)
         return self._blobs
 
     # Writing
@@ -221,39 +230,51 @@ class DiskStore:
         trust = self._open_keys()
         if trust is None:
             return
-        kept = self._keep_result(evaluation, blob)
-        if kept is None:
-            return
-        ref, payload, result_rows = kept
-        row_key, digest, group_rows = self._row_key(evaluation)
+        row_key, digest, rows = self._row_key(evaluation)
+        ref: BlobRef | None = None
+        payload, tag = b"", None
+        if blob.size_bytes <= IN_ROW_BYTES:
+            payload = b"".join(blob.buffers())
+        else:
+            ref = self._keep_result(evaluation, blob, rows)
+            if ref is None:
+                return
+            tag = packing.blob_key(ref.digest)
         content = packing.pack_row(evaluation, packing.title_prefix(evaluation.title), ref, payload)
         started = float(evaluation.started)
-        tag = trust.entries.tag(packing.signed_part(row_key, started, digest, content))
-        if not self.database.write([*group_rows, *result_rows, (row_key, started, tag + content)]):
+        seal = trust.entries.tag(packing.signed_part(row_key, started, digest, content))
+        rows.append((row_key, started, tag, seal + content))
+        if not self.database.write(rows):
             self.groups.forget()
+        elif ref is not None and ref.place == "file" and not os.path.exists(self._file(ref)):
+            self._keep_result(evaluation, blob, [])  # a collection took it, before it could see that we need it
         self.preload.forget(row_key)
 
-    def _keep_result(self, evaluation: Evaluation, blob: Blob) -> tuple[BlobRef | None, bytes, list[Row]] | None:
-        parts: Sequence[Buffer] = getattr(blob, "parts", None) or (blob.data,)
+    def _keep_result(self, evaluation: Evaluation, blob: Blob, rows: list[NewRow]) -> BlobRef | None:
+        """Where the result of `evaluation` now lies outside its row; None (said once) if it can't be kept."""
         if blob.size_bytes <= IN_DATABASE_BYTES:
-            data = b"".join(parts)
-            if blob.size_bytes <= IN_ROW_BYTES:
-                return None, data, []
+            data = b"".join(blob.buffers())
             ref = BlobRef("row", "blake2b", blake2b(data, digest_size=32).digest())
-            return ref, b"", [(packing.blob_key(ref.digest), time(), data)]
+            rows.append((packing.blob_key(ref.digest), time(), None, data))
+            return ref
         blobs = self.blob_folder()
         if blobs is None:
             return None
-        ref = blobs.ref(parts, executable=blob.codec not in self._data_codecs)
+        known = self._loaded
+        if known is not None and known[0] is blob and os.path.exists(self._file(known[1])):
+            return known[1]  # a result that an edit has spared is kept under its new key
         try:
             self.places.make()
-            blobs.write(ref, parts, blob.size_bytes, durable=evaluation.is_experiment)
+            executable = blob.codec not in self._data_codecs
+            return blobs.write(blob.buffers(), blob.size_bytes, executable=executable, durable=evaluation.is_experiment)
         except OSError as error:
             self.trouble.report(f"can't be written ({error})")
             return None
-        return ref, b"", []
 
-    def _row_key(self, evaluation: Evaluation) -> tuple[bytes, bytes, list[Row]]:
+    def _file(self, ref: BlobRef) -> str:
+        return os.path.join(self.places.blobs, file_name(ref))
+
+    def _row_key(self, evaluation: Evaluation) -> tuple[bytes, bytes, list[NewRow]]:
         """The row key of `evaluation`, the digest of its group, and the rows to write with it."""
         key = evaluation.key
         name, digest, rows = self.groups.of(evaluation, packing.title_prefix(evaluation.title))
@@ -288,10 +309,10 @@ class DiskStore:
         trust = self._open_keys()
         if trust is None:
             return
-        rows = []
+        rows: list[NewRow] = []
         for mark in marks:
             key = _record_key(SUPERSEDED, _mark_name(mark))
-            rows.append((key, time(), trust.records.tag(key)))
+            rows.append((key, time(), None, trust.records.tag(key)))
         if rows:
             self.database.write(rows)
 
@@ -331,7 +352,7 @@ class DiskStore:
         trust = self._open_keys()
         if trust is not None:
             key = _record_key(kind, name)
-            self.database.write([(key, time(), trust.records.tag(key + data) + data)])
+            self.database.write([(key, time(), None, trust.records.tag(key + data) + data)])
 
     def remove_record(self, kind: str, name: str) -> bool:
         """Forget a record; whether it was there."""
@@ -367,6 +388,7 @@ class DiskStore:
     def close(self) -> None:
         """Close the database; the next call opens it again."""
         self._recent = {}
+        self._loaded = None
         self.database.close()
         self.flights.close()
 

@@ -15,17 +15,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from hitsave.evaluation import Evaluation, Observed
-    from hitsave.store.database import Database
+    from hitsave.evaluation import Evaluation
+    from hitsave.store.database import Database, NewRow
+    from hitsave.store.packing import Trace
     from hitsave.symbol import Symbol
 
-    Row = tuple[bytes, float, bytes]
 
 # For how long a group that we wrote is taken to be still there; collection leaves groups alone that are not much older.
 TRUST_S = 600.0
 MAX_GROUPS = 20_000
 # From how many missing groups of one symbol on one range is cheaper than a look-up each.
 RANGE_FROM = 8
+NO_TRACE = b"(\0\0\0\0"  # an empty tuple, as marshal writes it
 
 GET = "SELECT value FROM Cache WHERE key = ? AND raw = 1"
 RANGE = "SELECT key, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1 LIMIT ?"
@@ -39,7 +40,7 @@ class Groups:
         self._generation = 0
         self._symbols: dict[str, bytes] = {}
         self.table: dict[bytes, Group] = {}  # all that were read so far
-        self._traces: dict[bytes, Observed] = {}
+        self._traces: dict[bytes, Trace] = {}
         self._kept: dict[bytes, tuple[bytes, bytes, float]] = {}
 
     def symbol(self, symbol: Symbol) -> bytes:
@@ -51,7 +52,7 @@ class Groups:
 
     # Writing
 
-    def of(self, evaluation: Evaluation, prefix: str) -> tuple[bytes, bytes, list[Row]]:
+    def of(self, evaluation: Evaluation, prefix: str) -> tuple[bytes, bytes, list[NewRow]]:
         """The id and digest of the group of `evaluation`, and the rows to write with it (none if they are known)."""
         data, trace = packing.pack_group(evaluation, prefix)
         if self._database.generation != self._generation:
@@ -65,9 +66,13 @@ class Groups:
         digest = Group(data).digest
         name = packing.group_id(evaluation.key.fingerprint, digest)
         moment = time()
-        rows = [(packing.group_key(self.symbol(evaluation.key.symbol), name), moment, data)]
+        row_key = packing.group_key(self.symbol(evaluation.key.symbol), name)
+        rows: list[NewRow] = []
         if trace:
-            rows.append((packing.trace_key(packing.trace_digest(trace)), moment, trace))
+            trace_key = packing.trace_key(packing.trace_digest(trace))
+            rows = [(trace_key, moment, None, trace), (row_key, moment, trace_key, data)]
+        else:
+            rows = [(row_key, moment, None, data)]
         if len(self._kept) >= MAX_GROUPS:
             self._kept.clear()
         self._kept[content] = name, digest, now
@@ -117,7 +122,7 @@ class Groups:
             if type(data) is bytes and packing.trace_digest(data) == digest:
                 return data
         self.forget()
-        return b""
+        return NO_TRACE
 
     def drop(self, name: bytes) -> None:
         """Read the group anew next time, and write it anew."""

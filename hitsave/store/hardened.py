@@ -13,12 +13,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import diskcache
 from diskcache.core import MODE_RAW
 
 from hitsave.errors import StoreError
+
+if TYPE_CHECKING:
+    from hitsave.store.database import NewRow
 
 SETTINGS = {
     "eviction_policy": "none",  # the default drops the least recently stored results beyond 1 GB without a word
@@ -36,9 +40,9 @@ SETTINGS = {
 # Pages of write-ahead log before it is copied into the database: each copy waits for the disk (5 ms).
 WAL_PAGES = 2000
 WRITE = (
-    "INSERT INTO Cache (key, raw, store_time, access_time, mode, value) VALUES (?, 1, ?, 0, 1, ?)"
-    " ON CONFLICT (key, raw) DO UPDATE SET store_time = excluded.store_time, expire_time = NULL, tag = NULL, size = 0,"
-    " mode = 1, filename = NULL, value = excluded.value"
+    "INSERT INTO Cache (key, raw, store_time, access_time, tag, mode, value) VALUES (?, 1, ?, 0, ?, 1, ?)"
+    " ON CONFLICT (key, raw) DO UPDATE SET store_time = excluded.store_time, expire_time = NULL, tag = excluded.tag,"
+    " size = 0, mode = 1, filename = NULL, value = excluded.value"
 )
 
 
@@ -141,8 +145,8 @@ class RowCache(diskcache.Cache):  # type: ignore[misc]  # untyped library
             raise StoreError("The cache is closed.")
         return self._shared
 
-    def write(self, rows: list[tuple[bytes, float, bytes]]) -> None:
-        """Write `rows` (key, time, value) in one transaction, replacing those that exist. Raises `sqlite3.Error`."""
+    def write(self, rows: Sequence[NewRow]) -> None:
+        """Write `rows` in one transaction, replacing those that exist. Raises `sqlite3.Error`."""
         connection = self.connection
         if len(rows) == 1 or connection.in_transaction:
             for row in rows:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # What an entry costs beside its result, roughly: records, strings, dict slots.
 ENTRY_BYTES = 1000
+MAX_RESULT_BYTES = 1 << 20
 
 
 class MemoryStore:
@@ -65,13 +66,13 @@ class MemoryStore:
         return None
 
     def save(self, evaluation: Evaluation, blob: Blob) -> None:
-        """Keep `evaluation` and its result, unless that alone would fill an eighth of the store."""
-        if blob.size_bytes > self.max_bytes // 8:
+        """Keep `evaluation` and its result, unless that is large: mapping a file is as fast as copying memory."""
+        if blob.size_bytes > min(self.max_bytes // 8, MAX_RESULT_BYTES):
             with self._lock:
                 self._drop(evaluation)
             return
         # A copy where the bytes could change: arrays share memory with their encoded form.
-        data = blob.data if type(blob.data) is bytes else b"".join(getattr(blob, "parts", None) or (blob.data,))
+        data = blob.data if type(blob.data) is bytes else b"".join(blob.buffers())
         kept = Blob(blob.codec, data, blob.size_bytes)
         with self._lock:
             self._drop(evaluation)

@@ -18,6 +18,7 @@ That costs a recomputation, never a wrong result: what is read is compared in fu
 from __future__ import annotations
 
 import marshal
+from _operator import attrgetter
 from _struct import Struct
 
 from hitsave.digest import Digest, Fingerprint, blake2b
@@ -28,6 +29,7 @@ from hitsave.symbol import Symbol
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 # 1: the first
 VERSION = 1
@@ -55,17 +57,40 @@ MAX_ELAPSED_US = 0xFFFFFFFF
 _PLAIN = blake2b(digest_size=DIGEST_BYTES)
 _GROUP = blake2b(digest_size=DIGEST_BYTES, person=b"hitsave-group")
 
+# Of what was observed, `children` stand in the row, `narrowed` in the group, and all else in the trace.
+_TRACED = tuple([name for name in Observed._fields if name not in ("children", "narrowed")])
+_FILES = (_TRACED.index("files"), _TRACED.index("below_files"))
+_NARROWED = Observed._fields.index("narrowed")
+_CHILDREN = Observed._fields.index("children")
+_traced = attrgetter(*_TRACED)
+
+
+class Trace:
+    """What all groups of one trace share: `observed`, without children and `narrowed`."""
+
+    __slots__ = ("_after", "_before", "observed")
+
+    def __init__(self, traced: list[Any]) -> None:
+        values = list(traced)
+        values.insert(_CHILDREN, ())
+        values.insert(_NARROWED, "")
+        self.observed = Observed(*values)
+        self._before, self._after = tuple(values[:_NARROWED]), tuple(values[_NARROWED + 1 :])
+
+    def narrowed(self, narrowed: str) -> Observed:
+        """What was observed, with `narrowed`."""
+        return Observed(*(*self._before, narrowed, *self._after))
+
 
 class Group:
     """What evaluations share, first as bytes. `digest` vouches for these: a row's tag covers it. The rest once opened.
 
-    `shared` is what they observed without `narrowed`, the same object in all groups of one trace. `observed`, made
-    when it is asked for, lacks only the children of an evaluation.
+    `observed`, made when it is asked for, lacks only the children of an evaluation.
     """
 
     __slots__ = (
-        *("codec", "data", "digest", "fingerprint", "is_experiment", "narrowed", "opened", "prefix", "shared"),
-        *("symbol", "_observed"),
+        *("codec", "data", "digest", "fingerprint", "is_experiment", "narrowed", "opened", "prefix", "symbol"),
+        *("trace", "_observed"),
     )
 
     symbol: Symbol
@@ -74,7 +99,7 @@ class Group:
     is_experiment: bool
     prefix: str
     narrowed: str
-    shared: Observed
+    trace: Trace
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -88,20 +113,20 @@ class Group:
     def observed(self) -> Observed:
         """What the evaluations observed, but for their children."""
         if self._observed is None:
-            s = self.shared
-            self._observed = Observed(
-                s.files, s.environment, s.live, (), s.ran, s.reached, s.complete, s.incomplete_because, self.narrowed,
-                s.impurities, s.below_files, s.below_environment, s.below_live,
-            )  # fmt: skip
+            self._observed = self.trace.narrowed(self.narrowed)
         return self._observed
 
 
 class BlobRef(Record):
-    """Where a result lies that is too large for its row: `place` is "row" or "file"."""
+    """Where a result lies that is too large for its row: `place` is "row" or "file".
+
+    `stamp` is that of the file when its content was last known to be right (blobs.py), () if that can't be told.
+    """
 
     place: str
     algorithm: str
     digest: bytes
+    stamp: tuple[int, ...] = ()
 
 
 def symbol_bytes(symbol: Symbol) -> bytes:
@@ -143,22 +168,12 @@ def pack_group(evaluation: Evaluation, prefix: str) -> tuple[bytes, bytes]:
     The trace is empty if it is small enough to stand in the group.
     """
     key, observed = evaluation.key, evaluation.observed
-    trace: bytes = marshal.dumps(
-        (
-            _files(observed.files),
-            observed.environment,
-            observed.live,
-            observed.ran,
-            observed.reached,
-            observed.complete,
-            observed.incomplete_because,
-            observed.impurities,
-            _files(observed.below_files),
-            observed.below_environment,
-            observed.below_live,
-        ),
-        2,  # above 2, marshal writes references: bytes would depend on which strings are one object
-    )
+    traced = list(_traced(observed))
+    for place in _FILES:
+        if traced[place]:
+            traced[place] = tuple([(f.path, f.digest, f.kind) for f in traced[place]])
+    # Above version 2, marshal writes references: bytes would depend on which strings are one object.
+    trace: bytes = marshal.dumps(tuple(traced), 2)
     is_long = len(trace) > MAX_TRACE_IN_GROUP
     group: bytes = marshal.dumps(
         (
@@ -186,10 +201,11 @@ def group_id(fingerprint: Fingerprint, digest: bytes) -> bytes:
     return bytes.fromhex(fingerprint[:6]) + digest[:5]
 
 
-def open_group(group: Group, traces: dict[bytes, Observed], fetch: Callable[[bytes], bytes]) -> bool:
+def open_group(group: Group, traces: dict[bytes, Trace], fetch: Callable[[bytes], bytes]) -> bool:
     """Fill in `group`, whose data has been verified; False for one of another version, or without its trace.
 
-    `fetch` gets the trace with a digest, b"" if there is none. `traces` keeps what they say, by digest or bytes.
+    `fetch` gets the trace with a digest, an empty one if there is none. `traces` keeps what was read, by digest or
+    bytes.
     """
     fields = marshal.loads(group.data)
     if fields[0] != VERSION:
@@ -197,31 +213,17 @@ def open_group(group: Group, traces: dict[bytes, Observed], fetch: Callable[[byt
     _, group.symbol, fingerprint, group.codec, group.is_experiment, group.prefix, narrowed, own = fields
     trace = traces.get(own)
     if trace is None:
-        data = fetch(own) if len(own) == DIGEST_BYTES else own
-        if not data:
+        traced = list(marshal.loads(fetch(own) if len(own) == DIGEST_BYTES else own))
+        if len(traced) != len(_TRACED):
             return False
-        trace = traces[own] = _unpack_trace(data)
-    group.shared = trace
+        for place in _FILES:
+            traced[place] = tuple([FileRead(path, digest, kind) for path, digest, kind in traced[place]])
+        trace = traces[own] = Trace(traced)
+    group.trace = trace
     group.narrowed = narrowed.hex()
     group.fingerprint = Fingerprint(fingerprint.hex())
     group.opened = True
     return True
-
-
-def _unpack_trace(data: bytes) -> Observed:
-    files, environment, live, ran, reached, complete, because, impurities, below_files, *below = marshal.loads(data)
-    files, below_files = _file_reads(files), _file_reads(below_files)
-    return Observed(
-        files, environment, live, (), ran, reached, complete, because, "", impurities, below_files, *below
-    )  # fmt: skip
-
-
-def _files(files: tuple[FileRead, ...]) -> tuple[tuple[str, str, str], ...]:
-    return tuple([(f.path, f.digest, f.kind) for f in files]) if files else ()
-
-
-def _file_reads(files: tuple[tuple[str, str, str], ...]) -> tuple[FileRead, ...]:
-    return tuple([FileRead(path, Digest(digest), kind) for path, digest, kind in files])
 
 
 # Rows
@@ -253,7 +255,7 @@ def pack_row(evaluation: Evaluation, prefix: str, ref: BlobRef | None, payload: 
             tuple([(c.symbol, bytes.fromhex(c.arguments), bytes.fromhex(c.result), c.call) for c in children]),
             evaluation.details,
             None if fits else (evaluation.elapsed_s, text),
-            (ref.place, ref.algorithm, ref.digest, evaluation.size_bytes) if ref else None,
+            (ref.place, ref.algorithm, ref.digest, ref.stamp, evaluation.size_bytes) if ref else None,
         ),
         2,
     )
@@ -313,12 +315,12 @@ def _unpack_large(
         digest = blake2b(payload, digest_size=DIGEST_BYTES).hexdigest()
     else:
         digest = result.hex()
-    size_bytes = len(payload) if place is None else place[3]
+    size_bytes = len(payload) if place is None else place[4]
     evaluation = Evaluation(
         key, observed, group.codec, Digest(digest), size_bytes, started, elapsed_s,
         group.prefix + title, preview, group.is_experiment, details,
     )  # fmt: skip
-    return evaluation, payload if place is None else BlobRef(*place[:3])
+    return evaluation, payload if place is None else BlobRef(*place[:4])
 
 
 def _child(symbol: str, arguments: bytes, result: bytes, call: bytes) -> Child:

@@ -14,9 +14,7 @@ from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hitsave.store.database import Database
-
-    Row = tuple[bytes, float, bytes]
+    from hitsave.store.database import Database, Row
 
 FIRST_HITS = 8
 ROWS_PER_HIT = 8

@@ -63,6 +63,8 @@ RICH = Observed(
     below_files=(FileRead("below.csv", digest_text("c")),),
     below_environment=(("TZ", digest_text("UTC")),),
     below_live=((Symbol("pkg.low:X"), digest_text("x")),),
+    carried=(Symbol("pkg.mod:Handed"),),
+    earlier=(Symbol("pkg.mod:set_up"), Symbol("pkg.mod:warm")),
 )
 
 
