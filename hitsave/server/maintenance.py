@@ -117,20 +117,16 @@ async def collect_blobs(state: State, *, grace_s: float | None = None) -> int:
 
 
 def _mark(connection: Connection, untouched_since: float) -> list[tuple[str, bool]]:
-    connection.execute(sa.delete(blob_refs).where(blob_refs.c.kind == "upload", blob_refs.c.created < untouched_since))
+    connection.execute(
+        sa.delete(blob_refs).where(blob_refs.c.kind == "upload", blob_refs.c.created < untouched_since)
+    )
     referenced = sa.select(blob_refs.c.blob).where(blob_refs.c.blob == blobs.c.name).exists()
-    candidates = (
-        sa.select(blobs.c.name)
-        .where(sa.or_(blobs.c.state == "deleting", sa.and_(blobs.c.last_used < untouched_since, ~referenced)))
-        .limit(BATCH)
-    )
-    rows = connection.execute(
-        sa.update(blobs)
-        .where(
-            blobs.c.name.in_(candidates.scalar_subquery()),
-            sa.or_(blobs.c.state == "deleting", sa.and_(blobs.c.last_used < untouched_since, ~referenced)),
-        )
-        .values(state="deleting")
-        .returning(blobs.c.name, blobs.c.data.is_(None))
-    )
+    # Lock first, look again afterwards: whoever adds a reference holds the row's lock until that is committed, so
+    # the second look sees every reference there is, and after it nobody can add one.
+    unused = sa.or_(blobs.c.state == "deleting", sa.and_(blobs.c.last_used < untouched_since, ~referenced))
+    chosen = sa.select(blobs.c.name).where(unused).limit(BATCH).with_for_update(skip_locked=True)
+    names = list(connection.execute(chosen).scalars())
+    doomed = list(connection.execute(sa.select(blobs.c.name).where(blobs.c.name.in_(names), ~referenced)).scalars())
+    connection.execute(sa.update(blobs).where(blobs.c.name.in_(doomed)).values(state="deleting"))
+    rows = connection.execute(sa.select(blobs.c.name, blobs.c.data.is_(None)).where(blobs.c.name.in_(doomed)))
     return [(row[0], bool(row[1])) for row in rows]
