@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Narrowing = tuple[frozenset[Symbol], frozenset[Symbol] | None, frozenset[Symbol], frozenset[Symbol]]
 
 OUTSIDE = ""
+OURSELVES = "hitsave"
 TYPED_MODULES = frozenset(("__main__", "__mp_main__", "builtins"))
 
 
@@ -114,6 +115,8 @@ class Codebook:
 
     def source(self, name: str) -> Source | None:
         """The source of the module known as `name` (canonical, or as imported): as executed, else as on disk."""
+        if name == OURSELVES or name.startswith(OURSELVES + "."):
+            return None  # the decorator doesn't count, wherever hitsave is installed from
         loaded = self.loaded.get(name)
         if loaded is not None:
             return loaded.source if loaded.has_text else None
@@ -131,7 +134,10 @@ class Codebook:
         try:
             return self._file_modules[path]
         except KeyError:
-            name = self._file_modules[path] = self.project.module_name(path)
+            name = self.project.module_name(path)
+            if name is not None and (name == OURSELVES or name.startswith(OURSELVES + ".")):
+                name = None
+            self._file_modules[path] = name
             return name
 
     def import_name(self, module: str) -> str | None:
@@ -204,8 +210,7 @@ class Codebook:
             return symbol(module, qualname)
         source = self.source(module)
         summary = None if source is None else self.summary(source)
-        found = None if summary is None else summary.symbol_at_line(line)
-        return found if found is not None else symbol(module)
+        return symbol(module) if summary is None else symbol_at_line(summary, line)
 
     # -- private -----------------------------------------------------------------------------------------------------
 
@@ -294,6 +299,16 @@ class Codebook:
         source = source_of(self.module_of_file(path) or "", path, data, is_package=package)
         self._disk[path] = (signature, source)
         return source
+
+
+def symbol_at_line(summary: ModuleSummary, line: int) -> Symbol:
+    """The innermost definition that `line` lies in; the module's body if none."""
+    best: tuple[int, str] | None = None
+    for qualname, bindings in summary.definitions.items():
+        for one in bindings:
+            if one.line <= line <= one.end_line and (best is None or one.end_line - one.line < best[0]):
+                best = (one.end_line - one.line, qualname)
+    return symbol(summary.module, best[1]) if best is not None else symbol(summary.module)
 
 
 def _answer(source: Source | None) -> str:

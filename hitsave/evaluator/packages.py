@@ -34,7 +34,7 @@ class Packages:
         found: dict[str, str] = {}
         for name in names:
             kind = self._overrides.get(name, policy or self._policy)
-            if kind != "ignore":
+            if kind != "ignore" and name != "hitsave":
                 version = self.version(name)
                 if version:
                     found[name] = minor_of(version) if kind == "minor" else version

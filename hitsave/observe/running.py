@@ -42,7 +42,11 @@ ELSEWHERE = tuple(
 # Functions of the standard library that look at a file without opening it; their first parameter is the path.
 EXISTENCE = frozenset(("exists", "lexists", "isfile", "isdir", "islink", "is_file", "is_dir", "is_symlink"))
 CLOSELY = frozenset(("getsize", "getmtime", "getctime", "stat", "lstat"))
-LOOKING_FILES = frozenset(("genericpath.py", "posixpath.py", "ntpath.py", "pathlib.py", "_local.py", "_abc.py"))
+# "<frozen genericpath>": the interpreter has some of its library built in.
+LOOKING_FILES = frozenset(
+    ("genericpath.py", "posixpath.py", "ntpath.py", "pathlib.py", "_local.py", "_abc.py")
+    + ("<frozen genericpath>", "<frozen posixpath>", "<frozen ntpath>")
+)
 
 # Every code object seen to start since observation began: what may have left state behind.
 ever: set[CodeType] = set()
