@@ -249,8 +249,6 @@ class Codebook:
         return kept.closure, dict(kept.asked)
 
     def _recorded(self, key: str) -> ModuleSummary | None:
-        import importlib.util
-        if importlib.util.find_spec("hitsave.analysis.encode") is None: return None  # DEV
         data = self._records.get_record("summary", f"{RECIPE}:{key}")
         if data is None:
             return None
@@ -259,11 +257,8 @@ class Codebook:
         return decode_summary(data)
 
     def _summarise(self, source: Source, key: str) -> ModuleSummary | None:
-        from hitsave.analysis import summarise
-        try:
-            from hitsave.analysis import encode_summary
-        except ImportError:
-            encode_summary = lambda s: b"" # DEV
+        from hitsave.analysis import encode_summary, summarise
+
         self.parsed += 1
         try:
             summary = summarise(source)

@@ -1,0 +1,60 @@
+"""Summaries as bytes: what is kept from run to run, so that a warm process parses nothing.
+
+The form is `marshal` of (version, records as (class name, fields…) tuples). It is read only after the store has
+verified its authenticity, and another version is simply made anew.
+"""
+
+from __future__ import annotations
+
+from marshal import dumps, loads
+
+from hitsave.analysis import summary as home
+from hitsave.analysis.summary import NO_FACTS, ModuleSummary
+from hitsave.record import Record
+
+# 1: every record as a tuple that begins with its class's name
+VERSION = 1
+_KINDS = {
+    kind.__name__: kind for kind in vars(home).values() if isinstance(kind, type) and issubclass(kind, Record)
+}
+
+
+def encode_summary(summary: ModuleSummary) -> bytes:
+    """`summary` as bytes, for `decode_summary`."""
+    return dumps((VERSION, _plain(summary)), 4)  # format 4 writes equal strings and tuples once
+
+
+def decode_summary(data: bytes) -> ModuleSummary | None:
+    """The summary that `encode_summary` was given; None for bytes of another version."""
+    try:
+        version, plain = loads(data)
+    except (ValueError, EOFError, TypeError):
+        return None
+    found = _record(plain) if version == VERSION else None
+    return found if isinstance(found, ModuleSummary) else None
+
+
+def _plain(value: object) -> object:
+    if value is NO_FACTS:
+        return ("@",)
+    if isinstance(value, Record):
+        return ("@" + type(value).__name__, *[_plain(item) for item in value._values()])
+    if type(value) is tuple:
+        return tuple([_plain(item) for item in value])
+    if type(value) is dict:
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _record(value: object) -> object:
+    if type(value) is tuple:
+        head = value[0] if value else None
+        if type(head) is str and head[:1] == "@":
+            if head == "@":
+                return NO_FACTS
+            return _KINDS[head[1:]](*[_record(item) for item in value[1:]])
+        # Tuples of atoms, which most are, come back as they are.
+        return tuple([_record(item) for item in value]) if any(type(item) in (tuple, dict) for item in value) else value
+    if type(value) is dict:
+        return {key: _record(item) for key, item in value.items()}
+    return value
