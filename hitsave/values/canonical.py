@@ -53,11 +53,12 @@ if TYPE_CHECKING:
 
     from hitsave.digest import Digest
     from hitsave.values.digest import CodeDigest, Hashers
+    from hitsave.values.rules import Rule
 
 _INLINE_BYTES = 4096  # a longer form is replaced by its hash
 _RAW_BYTES = 64  # a buffer up to this length is written out
 _WALK_DEPTH = 8  # below this depth we no longer try to leave a whole container to marshal
-_MAX_STEPS_AGAIN = 1_000_000
+_MAX_STEPS_AGAIN = 100_000
 _HEADS = {list: b"[", tuple: b"(", set: b"<", frozenset: b">", Unordered: b"U"}
 _UNORDERED = frozenset({set, frozenset, Unordered})
 HINT = (
@@ -130,6 +131,7 @@ class Canonical:
         self.doubtful = ""  # path of the first value that only its own pickling code could describe
         self.state_is_dict: dict[type, bool] = {}  # for `rules.instances`: what it learnt about a class
         self._find_rule = find_rule
+        self._rules: dict[type, Rule] = {}
         self._hashers = dict(hashers_by_type)
         if hashers:
             check_hashers(hashers)
@@ -143,6 +145,7 @@ class Canonical:
         self._memo: dict[int, tuple[object, bytes, bool]] = {}  # id: (the object, its form, whether it is plain)
         self._cyclic: list[int] = []  # ids of those in the memo whose form depends on where their cycle was entered
         self._steps_again = 0
+        self.plain = True  # after `form`: whether the value is builtins all the way down, and short enough to be written flat
 
     def form(self, root: object) -> bytes:
         """The canonical form of `root`."""
@@ -194,6 +197,7 @@ class Canonical:
             else:
                 form = self._leave(frame)
                 if not stack:
+                    self.plain = frame.plain
                     return form
                 parent = stack[-1]
                 parent.out.append(form)
@@ -205,9 +209,11 @@ class Canonical:
     def _atom(self, value: object) -> bytes:
         form = dumps_or_nothing(value)
         if not form:  # beyond 2 GiB
+            self.plain = False
             data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
             form = b"@" + dumps(type(value).__name__, 2) + _buffer_form(Buffer(data))
-        self._spend(len(form))
+        if self._budget is not None:
+            self._spend(len(form))
         return form
 
     def _seen(self, child: object, frame: _Frame) -> bytes | None:
@@ -248,17 +254,50 @@ class Canonical:
             what = self._take_apart(value, kind)
             kind = type(what)
             if kind is Parts:
+                form = self._at_once(what)
+                if form:
+                    self._memo[id(value)] = (value, form, False)
+                    return form
                 items = list(what.parts)
             elif kind is Attributes:
                 items = _children(dict, what.items)
             else:
                 items = what.items
-        self._spend(1)
+        if self._budget is not None:
+            self._spend(1)
         number = len(self._trail)
         self._stack.append(_Frame(kind, items, what, number, len(self._cyclic)))
         self._trail.append(value)
         self._open[id(value)] = number
         return None
+
+    def _at_once(self, what: Parts) -> bytes:
+        """The form of parts that are all atoms, few atoms together, or known; else b"".
+
+        Nothing but speed: most instances are such leaves, and a frame for each would double what they cost.
+        """
+        forms = []
+        for part in what.parts:
+            kind: Any = type(part)
+            if kind in ATOMS:
+                form = self._atom(part)
+            elif kind is Attributes or kind is tuple:
+                held: Any = part.items if kind is Attributes else part  # type: ignore[attr-defined]
+                if type(held) is dict:
+                    if not set(map(type, held)) <= ATOMS or not set(map(type, held.values())) <= ATOMS:
+                        return b""
+                elif type(held) is not tuple or not set(map(type, held)) <= ATOMS:
+                    return b""
+                form = self._atom(held)
+                if len(form) > _INLINE_BYTES:
+                    return b""
+            else:
+                known = self._memo.get(id(part))
+                if known is None:
+                    return b""
+                form = known[1]
+            forms.append(form)
+        return _short(b"@(" + _size(len(forms) + 1) + dumps(what.name, 2) + b"".join(forms))
 
     def _leave(self, frame: _Frame) -> bytes:
         """The form of the topmost container, which is complete."""
@@ -275,8 +314,8 @@ class Canonical:
             form = _HEADS[kind] + _size(len(frame.out)) + body
         if len(form) > FLAT_BYTES:
             frame.plain = False
-        if not frame.plain and len(form) > _INLINE_BYTES:
-            form = b"H" + hash_long(form)
+        if not frame.plain:
+            form = _short(form)
         self._stack.pop()
         if frame.low >= frame.number:
             self._close(frame, form)
@@ -325,7 +364,7 @@ class Canonical:
         try:
             if hasher is not None:
                 return Parts("hasher", kind, hasher(value))
-            return self._find_rule(kind)(value, self)
+            return self._rule(kind)(value, self)
         except CannotDigest:
             raise
         # The user's own code runs here (a hasher, __hitsave_key__, __reduce__, __getstate__ ...), so anything may come.
@@ -339,10 +378,20 @@ class Canonical:
             if self._budget < 0:
                 raise CannotDigest("too large to be digested here")
 
+    def _rule(self, cls: type) -> Rule:
+        rule = self._rules.get(cls)
+        if rule is None:
+            rule = self._rules[cls] = self._find_rule(cls)
+        return rule
+
 
 def _children(kind: type, value: Any) -> list[Any]:
     # `list` first: one step under the interpreter's lock, so another thread can't change the dict under us.
     return [part for item in list(value.items()) for part in item] if kind is dict else list(value)
+
+
+def _short(form: bytes) -> bytes:
+    return form if len(form) <= _INLINE_BYTES else b"H" + hash_long(form)
 
 
 def _size(number: int) -> bytes:

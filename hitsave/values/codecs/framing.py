@@ -46,8 +46,11 @@ def frame(head: bytes, buffers: Sequence[Any]) -> list[Any]:
     return [part for part in parts if len(part)]
 
 
-def unframe(data: memoryview) -> tuple[memoryview, list[Any]]:
-    """The head, and each buffer as writable memory that is nobody else's: in `data` if that is writable."""
+def unframe(data: memoryview, *, copy: bool = True) -> tuple[memoryview, list[Any]]:
+    """The head, and each buffer as writable memory that is nobody else's: in `data` if that is writable.
+
+    Without `copy` buffers stay in `data` even if it is read-only, for values that can't be changed.
+    """
     try:
         magic, checksum, head_bytes, count = unpack_from("<4sIII", data)
         if magic != _MAGIC or _PREFIX_BYTES + 16 * count + head_bytes > data.nbytes:
@@ -63,7 +66,7 @@ def unframe(data: memoryview) -> tuple[memoryview, list[Any]]:
         if offset + length > data.nbytes:
             raise StoreError("a stored result is damaged: it ends too early")
         part = data[offset : offset + length]
-        buffers.append(bytearray(part) if part.readonly else part)
+        buffers.append(bytearray(part) if copy and part.readonly else part)
     return data[start : start + head_bytes], buffers
 
 

@@ -1,12 +1,15 @@
 """`pickle5`: any other value, as pickle protocol 5 with its large buffers beside the pickle.
 
-Functions and classes are written by reference, as pickle does. A pickle is a program: it is only ever decoded from
-bytes whose origin was verified.
+Functions and classes are written by reference, as pickle does; but under the name that their module has in every
+process, since a class of a script is `__main__.Point` when the script runs and `script.Point` when it is imported.
+
+A pickle is a program: it is only ever decoded from bytes whose origin was verified.
 """
 
 from __future__ import annotations
 
 import pickle
+from io import BytesIO
 
 from hitsave.values.codecs.framing import frame, unframe
 
@@ -14,19 +17,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-name = "pickle5"
+    from hitsave.values.codec import ModuleNames
+
 version = 1
 # History: 1  2026-11
 
 _OUT_OF_BAND_BYTES = 1024
 
 
-def match(_: object) -> bool:
-    """True: whether pickle takes a value is known only by trying."""
-    return True
-
-
-def dump(value: Any) -> list[Any]:
+def dump(value: Any, modules: ModuleNames | None = None) -> list[Any]:
     """The pickle, and each buffer of 1 KiB and more."""
     buffers: list[Any] = []
 
@@ -37,10 +36,52 @@ def dump(value: Any) -> list[Any]:
         buffers.append(raw)
         return False
 
-    return frame(pickle.dumps(value, 5, buffer_callback=keep), buffers)
+    file = BytesIO()
+    if modules is None:
+        pickle.Pickler(file, 5, buffer_callback=keep).dump(value)
+    else:
+        _Pickler(file, keep, modules).dump(value)
+    return frame(file.getvalue(), buffers)
 
 
-def load(data: memoryview) -> Any:
+def load(data: memoryview, modules: ModuleNames | None = None) -> Any:
     """A fresh value; its arrays lie in the memory of `data` if that is writable."""
     head, buffers = unframe(data)
-    return pickle.loads(head, buffers=buffers)
+    return _Unpickler(BytesIO(head), buffers, modules).load()
+
+
+def by_canonical_name(module: str, qualname: str) -> Any:
+    """Stands in pickles for a class or function whose module goes by different names; see `_Unpickler`."""
+    raise pickle.UnpicklingError(f"{module}:{qualname} can only be found by hitsave")
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: BytesIO, keep: Any, modules: ModuleNames) -> None:
+        super().__init__(file, 5, buffer_callback=keep)
+        self._modules = modules
+
+    def reducer_override(self, value: Any) -> Any:
+        if not isinstance(value, _BY_REFERENCE):
+            return NotImplemented
+        module = value.__module__
+        canonical = self._modules.canonical(module) if isinstance(module, str) else module
+        if canonical == module or "<" in value.__qualname__:
+            return NotImplemented
+        return by_canonical_name, (canonical, value.__qualname__)
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: BytesIO, buffers: list[Any], modules: ModuleNames | None) -> None:
+        super().__init__(file, buffers=buffers)
+        self._modules = modules
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == (__name__, by_canonical_name.__name__):
+            return self._by_canonical_name
+        return super().find_class(module, name)
+
+    def _by_canonical_name(self, module: str, qualname: str) -> Any:
+        return super().find_class(module if self._modules is None else self._modules.import_name(module), qualname)
+
+
+_BY_REFERENCE = (type, type(dump))

@@ -24,7 +24,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-name = "plain"
 version = 1
 # History: 1  2026-11
 
@@ -33,12 +32,12 @@ _MAX_NODES = 1 << 24
 _MAX_DEPTH = 200
 
 
-def match(value: object) -> bool:
-    """Whether `value` is builtins all the way down, no mutable one of them in two places."""
-    if type(value) in ATOMS:
-        return True
+def is_plain_tree(value: object, seen: set[int]) -> bool:
+    """Whether `value` is builtins all the way down, none that can change in two places.
+
+    `seen` are the ids of those met before, to which the new ones are added.
+    """
     level: Any = (value,)
-    seen: set[int] = set()
     nodes = 0
     for _ in range(_MAX_DEPTH):
         kinds = set(map(type, level))
@@ -59,17 +58,26 @@ def match(value: object) -> bool:
     return False
 
 
-def dump(value: object) -> list[bytes]:
-    """The checksum and the marshalled value."""
-    form = dumps_or_nothing(value) if has_sorted_sets(value) else b""
-    if not form:
-        from hitsave.values.canonical import Canonical
-
-        form = Canonical(repr).form(value)
-    return [crc32(form).to_bytes(4, "little") + form]
+def dump(value: object, _: object = None) -> list[bytes] | None:
+    """The checksum and the marshalled value; None if it isn't plain."""
+    if type(value) not in ATOMS and not is_plain_tree(value, set()):
+        return None
+    form = marshalled(value)
+    return [crc32(form).to_bytes(4, "little") + form] if form else None
 
 
-def load(data: memoryview) -> Any:
+def marshalled(value: object) -> bytes:
+    """The canonical form of a plain value; b"" if it holds something beyond 2 GiB."""
+    if has_sorted_sets(value):
+        return dumps_or_nothing(value)
+    from hitsave.values.canonical import Canonical
+
+    canonical = Canonical(repr)
+    form = canonical.form(value)
+    return form if canonical.plain else b""
+
+
+def load(data: memoryview, _: object = None) -> Any:
     """A fresh value."""
     form = data[4:]
     if crc32(form) != int.from_bytes(data[:4], "little"):
