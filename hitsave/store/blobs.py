@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from hitsave.store.authenticity import KeyRing
+
 SUFFIX = ".blob"
 TEMPORARY = ".new"
 CHUNK_BYTES = 1 << 30  # Linux writes at most 2 GiB at once
@@ -41,33 +43,43 @@ _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Digester:
-    """Digests of large contents, by algorithm. `secret` seeds the fast one."""
+    """Digests of large contents, by algorithm. The keys of `ring` seed the fast one."""
 
-    def __init__(self, secret: bytes) -> None:
-        self._seed = int.from_bytes(blake2b(secret, digest_size=8, person=b"hitsave-xxh3").digest(), "little")
-
-    def _start(self, algorithm: str) -> Any:
-        if algorithm == "xxh3":
-            try:
-                import xxhash
-            except ImportError:
-                return None
-            return xxhash.xxh3_128(seed=self._seed)
-        if algorithm == "sha256":
-            from hashlib import sha256
-
-            return sha256()
-        return None
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
 
     def digest(self, algorithm: str, parts: Sequence[Buffer]) -> bytes | None:
         """The digest of `parts` joined; None if this machine doesn't have `algorithm`."""
-        state = self._start(algorithm)
-        if state is None:
+        return _digest(algorithm, parts, self._ring.signing)
+
+    def is_right(self, data: Buffer, ref: BlobRef) -> bool | None:
+        """Whether `data` is what `ref` names; None if that can't be told here."""
+        digest = self.digest(ref.algorithm, (data,))
+        if digest is None or digest == ref.digest or ref.algorithm != "xxh3":
+            return None if digest is None else digest == ref.digest
+        # Written before the keys were rotated.
+        return any(_digest(ref.algorithm, (data,), key) == ref.digest for key in self._ring.reading[1:])
+
+
+def _digest(algorithm: str, parts: Sequence[Buffer], key: bytes) -> bytes | None:
+    state: Any
+    if algorithm == "xxh3":
+        try:
+            import xxhash
+        except ImportError:
             return None
-        for part in parts:
-            state.update(part)
-        digest: bytes = state.digest()
-        return digest
+        seed = blake2b(key, digest_size=8, person=b"hitsave-xxh3").digest()
+        state = xxhash.xxh3_128(seed=int.from_bytes(seed, "little"))
+    elif algorithm == "sha256":
+        from hashlib import sha256
+
+        state = sha256()
+    else:
+        return None
+    for part in parts:
+        state.update(part)
+    digest: bytes = state.digest()
+    return digest
 
 
 class BlobFolder:
@@ -137,7 +149,7 @@ class BlobFolder:
         try:
             stamp = self._stamp(descriptor)
             data = self._get(descriptor, ref, size_bytes)
-            if data is None or self._digester.digest(ref.algorithm, (data,)) != ref.digest:
+            if data is None or not self._digester.is_right(data, ref):
                 return None  # damaged: the new file takes its place
             return ref.replace(stamp=stamp if stamp == self._stamp(descriptor) else ())
         finally:
@@ -152,7 +164,10 @@ class BlobFolder:
     # Reading
 
     def read(self, ref: BlobRef, size_bytes: int, *, verify: bool) -> Buffer | None:
-        """The content under `ref`, verified; None if it isn't what the digest says. Raises `OSError`."""
+        """The content under `ref`, verified; None if it isn't what the digest says.
+
+        Raises `OSError`, also where the digest is of a kind that this machine can't make.
+        """
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | _BINARY
         descriptor = os.open(os.path.join(self.path, file_name(ref)), flags)
         try:
@@ -162,9 +177,12 @@ class BlobFolder:
             data = self._get(descriptor, ref, size_bytes)
         finally:
             os.close(descriptor)
-        if data is None or (verify and not unchanged and self._digester.digest(ref.algorithm, (data,)) != ref.digest):
-            return None
-        return data
+        if data is None or unchanged or not verify:
+            return data
+        is_right = self._digester.is_right(data, ref)
+        if is_right is None:
+            raise OSError(f"no {ref.algorithm} on this machine")
+        return data if is_right else None
 
     def _get(self, descriptor: int, ref: BlobRef, size_bytes: int) -> Buffer | None:
         if ref.algorithm != "xxh3" or not self._mapped:
@@ -182,15 +200,16 @@ class BlobFolder:
         except FileNotFoundError:
             pass
 
-    def files(self) -> Iterator[os.DirEntry[str]]:
-        """Every file in the folder, half-written ones included."""
-        try:
-            folders = sorted(entry.path for entry in os.scandir(self.path) if entry.is_dir(follow_symlinks=False))
-        except FileNotFoundError:
-            return
-        for folder in folders:
-            with os.scandir(folder) as entries:
-                yield from entries
+
+def blob_files(path: str) -> Iterator[os.DirEntry[str]]:
+    """Every file in the folder at `path`, half-written ones included."""
+    try:
+        folders = sorted(entry.path for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            yield from entries
 
 
 def file_name(ref: BlobRef) -> str:

@@ -11,12 +11,11 @@ import os
 from fnmatch import fnmatchcase
 from time import time
 
-from hitsave.digest import blake2b
 from hitsave.errors import StoreError
 from hitsave.evaluation import Blob
 from hitsave.store import packing
 from hitsave.store.authenticity import TAG_BYTES, KeyRing, Seal, open_machine_keys
-from hitsave.store.blobs import BlobFolder, Digester, file_name
+from hitsave.store.blobs import blob_files
 from hitsave.store.contract import MAX_CANDIDATES, Mark, Stats
 from hitsave.store.database import Database
 from hitsave.store.flight import Flights
@@ -24,13 +23,12 @@ from hitsave.store.groups import Groups
 from hitsave.store.packing import BlobRef
 from hitsave.store.places import Places
 from hitsave.store.preload import FIND, Preload
+from hitsave.store.results import Results
 from hitsave.store.trouble import Trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    from typing_extensions import Buffer
 
     from hitsave.digest import Digest
     from hitsave.evaluation import Evaluation, Key
@@ -40,9 +38,8 @@ if TYPE_CHECKING:
 
     Found = tuple[Evaluation, bytes | BlobRef]
 
-# A result up to here stands in the row of its evaluation, up to the next limit in a row of its own, else in a file.
+# A result up to here stands in the row of its evaluation; larger ones: results.py.
 IN_ROW_BYTES = 1 << 10
-IN_DATABASE_BYTES = 128 << 10
 
 ONE = "SELECT key, store_time, value FROM Cache WHERE key = ? AND raw = 1"
 PAGE = "SELECT key, store_time, value FROM Cache WHERE key > ? AND key < ? AND raw = 1 ORDER BY key LIMIT 1000"
@@ -51,12 +48,12 @@ SUPERSEDED = "superseded"
 
 
 class Trust:
-    """The seals of one store, and the folder that holds its large results."""
+    """The seals of one store, and the keys behind them."""
 
     def __init__(self, ring: KeyRing, namespace: str) -> None:
         self.entries = Seal(ring, b"hitsave-entry-v1", namespace)
         self.records = Seal(ring, b"hitsave-record-1", namespace)
-        self.digester = Digester(ring.signing)
+        self.ring = ring
 
 
 class DiskStore:
@@ -87,12 +84,10 @@ class DiskStore:
         self._verify = verify != "off"
         self._namespace = namespace
         self._accepted = tuple(accepted)
-        self._data_codecs = frozenset(data_codecs)
+        self.results = Results(self.places, self.database, self.trouble, data_codecs)
         self._trust: Trust | None = None
         self._untrusted = False
-        self._blobs: BlobFolder | None = None
         self._recent: dict[int, Found] = {}
-        self._loaded: tuple[Blob, BlobRef] | None = None
 
     def _open_keys(self) -> Trust | None:
         """The seals; None (said once) if there is no key that can be trusted."""
@@ -170,15 +165,16 @@ class DiskStore:
         """The encoded result, verified; None if it is gone or damaged."""
         item = self._recent.get(id(evaluation))
         where = item[1] if item is not None and item[0] is evaluation else self._locate(evaluation)
-        if where is None:
-            return None
         if isinstance(where, bytes):
             return Blob(evaluation.codec, where, evaluation.size_bytes)
-        data = self._read(where, evaluation.size_bytes)
+        trust = self._trust
+        if where is None or trust is None:
+            return None
+        data = self.results.read(where, evaluation.size_bytes, trust.ring, verify=self._verify)
         if data is None:
             return None
         blob = Blob(evaluation.codec, data, evaluation.size_bytes)
-        self._loaded = blob, where
+        self.results.loaded(blob, where)
         return blob
 
     def _locate(self, evaluation: Evaluation) -> bytes | BlobRef | None:
@@ -188,46 +184,11 @@ class DiskStore:
                 return where
         return None
 
-    def _read(self, ref: BlobRef, size_bytes: int) -> Buffer | None:
-        if ref.place == "row":
-            return self._read_row(ref)
-        blobs = self.blob_folder()
-        if blobs is None:
-            return None
-        try:
-            data = blobs.read(ref, size_bytes, verify=self._verify)
-            if data is None:
-                blobs.remove(ref)  # else the next `save` might take it for the result
-                self.trouble.refuse("a result that is not the one its entry was signed for")
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            self.trouble.report(f"can't be read ({error})")
-            return None
-        return data
-
-    def _read_row(self, ref: BlobRef) -> bytes | None:
-        key = packing.blob_key(ref.digest)
-        for _, _, data in self.database.rows(ONE, (key,)):
-            if type(data) is bytes and blake2b(data, digest_size=32).digest() == ref.digest:
-                return data
-            self.database.delete([key])
-            self.trouble.refuse("a result that is not the one its entry was signed for")
-        return None
-
-    def blob_folder(self) -> BlobFolder | None:
-        """The folder of large results; None without a key."""
-        trust = self._open_keys()
-        if self._blobs is None and trust is not None:
-            network = self.places.is_network()
-            self._blobs = BlobFolder(self.places.blobs, trust.digester, mapped=not network, strict=self.trouble.strict)
-        return self._blobs
-
     # Writing
 
     def save(self, evaluation: Evaluation, blob: Blob) -> None:
         """Keep `evaluation` and its result, replacing an entry with equal key and observations."""
-        trust = self._open_keys()
+        trust = self._trust or self._open_keys()
         if trust is None:
             return
         row_key, digest, rows = self._row_key(evaluation)
@@ -236,7 +197,7 @@ class DiskStore:
         if blob.size_bytes <= IN_ROW_BYTES:
             payload = b"".join(blob.buffers())
         else:
-            ref = self._keep_result(evaluation, blob, rows)
+            ref = self.results.keep(blob, trust.ring, rows, durable=evaluation.is_experiment)
             if ref is None:
                 return
             tag = packing.blob_key(ref.digest)
@@ -246,33 +207,10 @@ class DiskStore:
         rows.append((row_key, started, tag, seal + content))
         if not self.database.write(rows):
             self.groups.forget()
-        elif ref is not None and ref.place == "file" and not os.path.exists(self._file(ref)):
-            self._keep_result(evaluation, blob, [])  # a collection took it, before it could see that we need it
+        elif ref is not None and not self.results.exists(ref):
+            # A collection took the file before it could see that we need it.
+            self.results.keep(blob, trust.ring, [], durable=evaluation.is_experiment)
         self.preload.forget(row_key)
-
-    def _keep_result(self, evaluation: Evaluation, blob: Blob, rows: list[NewRow]) -> BlobRef | None:
-        """Where the result of `evaluation` now lies outside its row; None (said once) if it can't be kept."""
-        if blob.size_bytes <= IN_DATABASE_BYTES:
-            data = b"".join(blob.buffers())
-            ref = BlobRef("row", "blake2b", blake2b(data, digest_size=32).digest())
-            rows.append((packing.blob_key(ref.digest), time(), None, data))
-            return ref
-        blobs = self.blob_folder()
-        if blobs is None:
-            return None
-        known = self._loaded
-        if known is not None and known[0] is blob and os.path.exists(self._file(known[1])):
-            return known[1]  # a result that an edit has spared is kept under its new key
-        try:
-            self.places.make()
-            executable = blob.codec not in self._data_codecs
-            return blobs.write(blob.buffers(), blob.size_bytes, executable=executable, durable=evaluation.is_experiment)
-        except OSError as error:
-            self.trouble.report(f"can't be written ({error})")
-            return None
-
-    def _file(self, ref: BlobRef) -> str:
-        return os.path.join(self.places.blobs, file_name(ref))
 
     def _row_key(self, evaluation: Evaluation) -> tuple[bytes, bytes, list[NewRow]]:
         """The row key of `evaluation`, the digest of its group, and the rows to write with it."""
@@ -373,8 +311,7 @@ class DiskStore:
             entries += 1
             experiments += evaluation.is_experiment
         counted = self.database.rows("SELECT count(*) FROM Cache WHERE key >= ? AND key < ? AND raw = 1", (b"r", b"s"))
-        blobs = self.blob_folder()
-        files = sum(1 for _ in blobs.files()) if blobs is not None else 0
+        files = sum(1 for _ in blob_files(self.places.blobs))
         return Stats(
             entries=entries,
             experiments=experiments,
@@ -388,7 +325,7 @@ class DiskStore:
     def close(self) -> None:
         """Close the database; the next call opens it again."""
         self._recent = {}
-        self._loaded = None
+        self.results.close()
         self.database.close()
         self.flights.close()
 
