@@ -46,9 +46,10 @@ class Client:
         reply = self._send("PUT", _entry_path(key), body, budget_s)
         return Reader(parse_json(reply.body), "answer").text("outcome", "", limit=20)
 
-    def delete_entry(self, key: Key, budget_s: float = 10) -> bool:
-        """Remove what is stored under `key`; whether anything was."""
-        return self.transport.request("DELETE", self._base + _entry_path(key), budget_s=budget_s).status != 404
+    def delete_entry(self, key: Key, blob: str, budget_s: float = 10) -> bool:
+        """Remove the entries under `key` whose result is `blob`; whether there were any."""
+        path = f"{self._base}{_entry_path(key)}?blob={blob}"
+        return self.transport.request("DELETE", path, budget_s=budget_s).status != 404
 
     def list_entries(self, pattern: str, cursor: str, budget_s: float = 30) -> tuple[list[Entry], str]:
         """A page of entries whose symbol matches a glob, and the cursor of the next page ("" at the end)."""

@@ -14,68 +14,41 @@ import socket
 import sqlite3
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
 from hitsave.cloud import records
 from hitsave.cloud.client import Client
-from hitsave.cloud.leases import TTL_S, HeldLeases
+from hitsave.cloud.leases import HeldLeases
 from hitsave.cloud.outbox import Outbox, OutboxFull
 from hitsave.cloud.runs import RunReporter
+from hitsave.cloud.settings import CloudSettings
 from hitsave.cloud.signing import Signer
 from hitsave.cloud.transport import Refused, Transport, Unreachable
-from hitsave.cloud.uploader import ENTRY_PURPOSE, RECORD_PURPOSE, Uploader, record_message
+from hitsave.cloud.trusted import RECORD_PURPOSE, Known, Trusted
+from hitsave.cloud.uploader import Uploader, record_message
 from hitsave.digest import Digest, Fingerprint, digest_text
-from hitsave.errors import StoreError, UntrustedEntry
+from hitsave.errors import UntrustedEntry
 from hitsave.evaluation import Blob, Evaluation, Key
-from hitsave.record import Record
 from hitsave.store.authenticity import Seal, open_machine_keys
 from hitsave.store.contract import Mark, Stats, Store
 from hitsave.store.trouble import Trouble
 from hitsave.symbol import Symbol
 from hitsave.wire import (
     Answer,
-    Entry,
     Lookup,
-    Manifest,
     WireError,
     canonical_json,
     evaluation_to_json,
-    parse_manifest,
 )
-from hitsave.wire.messages import INLINE_MAX_BYTES, lease_name
+from hitsave.wire.messages import lease_name
 
 ANY_CODE = Fingerprint("-")
 MISS_KEPT_S = 2.0
-KNOWN_MAX = 2000
-INLINE_KEPT_BYTES = 64 << 20
 
 
-class CloudSettings(Record):
-    """Where the server is and how patient we are. `mode` is both, pull (never upload) or push (never look up).
-
-    `budget_s` bounds a look-up; a download may also take as long as the computation that it saves. `wait_s` bounds how
-    long a call waits for a colleague who computes the same just now; 0 never waits. `share_sources` also uploads the
-    source text of what a result depends on, for `why` and the dashboard.
-    """
-
-    url: str
-    api_key: str
-    project: str = "default"
-    mode: str = "both"
-    budget_s: float = 2.0
-    wait_s: float = 60.0
-    exit_wait_s: float = 2.0
-    lease_s: int = TTL_S
-    share_sources: bool = True
-    strict: bool = False
-
-
-class _Known(Record):
-    """What we know of an evaluation that the server has: the name of its blob, and its bytes if they came along."""
-
-    blob: str
-    inline: bytes | None
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hitsave.store.contract import Wanted
 
 
 class CloudStore:
@@ -99,9 +72,7 @@ class CloudStore:
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(6)}"
         self._refused_for_good = False
         self._no_waiting_until = 0.0
-        self._lock = threading.Lock()
-        self._known: OrderedDict[Evaluation, _Known] = OrderedDict()
-        self._inline_bytes = 0
+        self.trusted = Trusted(self.signer, settings.project, self.trouble)
         self._misses: dict[Key, float] = {}
         self._candidates: dict[tuple[str, str], tuple[float, list[Evaluation]]] = {}
         if hasattr(os, "register_at_fork"):
@@ -120,7 +91,7 @@ class CloudStore:
             return []
         if answer.lease is not None:
             self.leases.add(answer.lease)
-        found = self._accept(answer.entries, key.symbol, key.arguments)
+        found = self.trusted.accept(answer.entries, key.symbol, key.arguments)
         exact = [evaluation for evaluation in found if evaluation.key == key]
         if not exact:
             now = time.monotonic()
@@ -131,15 +102,15 @@ class CloudStore:
             self._candidates[key.symbol, key.arguments] = now + MISS_KEPT_S, found
         return exact
 
-    def candidates(self, symbol: Symbol, arguments: Digest) -> list[Evaluation]:
-        """Evaluations under other code whose record of what ran is complete, newest first."""
+    def candidates(self, symbol: Symbol, arguments: Digest, wanted: Wanted | None = None) -> list[Evaluation]:
+        """Evaluations under other code that an edit may have left valid, newest first."""
         if not self._may_pull():
             return []
-        until, kept = self._candidates.get((symbol, arguments), (0.0, []))
-        if until > time.monotonic():
-            return list(kept)
-        answer = self._look_up(Key(symbol, ANY_CODE, arguments), lease=False)
-        return self._accept(answer.entries, symbol, arguments) if answer is not None else []
+        until, found = self._candidates.get((symbol, arguments), (0.0, []))
+        if until <= time.monotonic():
+            answer = self._look_up(Key(symbol, ANY_CODE, arguments), lease=False)
+            found = self.trusted.accept(answer.entries, symbol, arguments) if answer is not None else []
+        return [e for e in found if wanted is None or wanted(e.observed.replace(children=()), e.observed.narrowed)]
 
     def _look_up(self, key: Key, *, lease: bool) -> Answer | None:
         wanted = lease and self.settings.mode == "both" and self.settings.lease_s
@@ -175,37 +146,12 @@ class CloudStore:
             found = self._look_up(key, lease=True)
         return found
 
-    def _accept(self, entries: Iterable[Entry], symbol: str, arguments: str) -> list[Evaluation]:
-        """The evaluations of those entries that can be trusted and are about the call asked for."""
-        found = []
-        for entry in entries:
-            manifest = self._verified(entry)
-            if manifest is None:
-                continue
-            evaluation = manifest.evaluation
-            if evaluation.key.symbol != symbol or evaluation.key.arguments != arguments:
-                self.trouble.refuse("an entry for another call than the one asked for")
-                continue
-            self._remember(evaluation, manifest.blob, entry.inline)
-            found.append(evaluation)
-        return found
-
-    def _verified(self, entry: Entry) -> Manifest | None:
-        try:
-            self.signer.check(ENTRY_PURPOSE, entry.manifest.encode(), entry.tag)
-            manifest = parse_manifest(entry.manifest)
-            if manifest.project != self.settings.project:
-                raise UntrustedEntry("signed for another project")
-        except (UntrustedEntry, WireError) as error:
-            self.trouble.refuse(f"a result that can't be trusted: {getattr(error, 'message', error)}")
-            return None
-        return manifest
-
     # ---- results
 
     def load(self, evaluation: Evaluation) -> Blob | None:
         """The encoded result, its digest checked against the signed one; None if it is gone, late or not the same."""
-        known = self._known.get(evaluation) or self._find_again(evaluation)
+        evaluation = _rounded(evaluation)
+        known = self.trusted.get(evaluation) or self._find_again(evaluation)
         if known is None:
             return None
         data = known.inline if known.inline is not None else self._download(evaluation, known.blob)
@@ -216,13 +162,13 @@ class CloudStore:
             return None
         return Blob(evaluation.codec, data, evaluation.size_bytes)
 
-    def _find_again(self, evaluation: Evaluation) -> _Known | None:
+    def _find_again(self, evaluation: Evaluation) -> Known | None:
         if not self._may_pull():
             return None
         answer = self._look_up(evaluation.key, lease=False)
         if answer is not None:
-            self._accept(answer.entries, evaluation.key.symbol, evaluation.key.arguments)
-        return self._known.get(evaluation)
+            self.trusted.accept(answer.entries, evaluation.key.symbol, evaluation.key.arguments)
+        return self.trusted.get(evaluation)
 
     def _download(self, evaluation: Evaluation, name: str) -> bytearray | None:
         size = evaluation.size_bytes
@@ -263,6 +209,7 @@ class CloudStore:
         """Put the result into the outbox; a thread uploads it. Returns at once."""
         if self.settings.mode == "pull":
             return
+        evaluation = _rounded(evaluation)
         name = lease_name(evaluation.key)
         lease = self.leases.find(name)
         body = {"evaluation": evaluation_to_json(evaluation), "fence": lease.fence if lease else 0}
@@ -285,11 +232,13 @@ class CloudStore:
             threading.Thread(target=self.leases.release, args=(name,), daemon=True).start()
 
     def remove(self, evaluation: Evaluation) -> bool:
-        """Remove the entries of this key from the server; whether there were any."""
+        """Remove this result from the server; whether it was there. Only who stored it, or an admin, may."""
         if self.settings.mode == "pull":
             return False
-        self._known.pop(evaluation, None)
-        return bool(self._ask(lambda: self.client.delete_entry(evaluation.key)))
+        evaluation = _rounded(evaluation)
+        known = self.trusted.get(evaluation) or self._find_again(evaluation)
+        self.trusted.forget(evaluation)
+        return known is not None and bool(self._ask(lambda: self.client.delete_entry(evaluation.key, known.blob)))
 
     def entries(self, pattern: str = "*") -> Iterator[Evaluation]:
         """Every evaluation on the server that can be trusted here, page by page."""
@@ -298,11 +247,7 @@ class CloudStore:
             page = self._ask(lambda cursor=cursor: self.client.list_entries(pattern, cursor))  # type: ignore[misc]
             if page is None:
                 return
-            for entry in page[0]:
-                manifest = self._verified(entry)
-                if manifest is not None:
-                    self._remember(manifest.evaluation, manifest.blob, entry.inline)
-                    yield manifest.evaluation
+            yield from self.trusted.accept(page[0])
             cursor = page[1]
             if not cursor:
                 return
@@ -419,15 +364,6 @@ class CloudStore:
     def _may_pull(self) -> bool:
         return self.settings.mode != "push" and not self._refused_for_good
 
-    def _remember(self, evaluation: Evaluation, blob: str, inline: bytes | None) -> None:
-        with self._lock:
-            self._known[evaluation] = _Known(blob, inline)
-            self._known.move_to_end(evaluation)
-            self._inline_bytes += len(inline or b"")
-            while len(self._known) > KNOWN_MAX or self._inline_bytes > INLINE_KEPT_BYTES:
-                _, dropped = self._known.popitem(last=False)
-                self._inline_bytes -= len(dropped.inline or b"")
-
     def _find_local(self, evaluation: Evaluation) -> Blob | None:
         return self._local.load(evaluation) if self._local is not None else None
 
@@ -440,8 +376,13 @@ class CloudStore:
         self.trouble.report(what, hint)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self.trusted.renew_lock()
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(6)}"
 
 
-__all__ = ["INLINE_MAX_BYTES", "CloudSettings", "CloudStore", "StoreError"]
+def _rounded(evaluation: Evaluation) -> Evaluation:
+    """As the local store gives it back: times kept to the microsecond, so both tell of the same evaluation."""
+    return evaluation.replace(elapsed_s=round(evaluation.elapsed_s, 6))
+
+
+__all__ = ["CloudSettings", "CloudStore"]

@@ -16,14 +16,13 @@ from hitsave.cloud.client import CHUNK, RESUMABLE_FROM, Client
 from hitsave.cloud.outbox import Job, Outbox
 from hitsave.cloud.signing import Signer
 from hitsave.cloud.transport import Refused, Unreachable
+from hitsave.cloud.trusted import ENTRY_PURPOSE, RECORD_PURPOSE
 from hitsave.evaluation import Blob, Evaluation
 from hitsave.wire import Manifest, blob_name, evaluation_from_json, render_manifest
 from hitsave.wire.manifests import MAX_MANIFEST_BYTES
 from hitsave.wire.messages import INLINE_MAX_BYTES
 from hitsave.wire.reading import WireError
 
-ENTRY_PURPOSE = b"hitsave-entry-1"
-RECORD_PURPOSE = b"hitsave-recrd-1"
 # An upload is given up after so many refusals that could have been passing ones (quota, rate, server trouble).
 MAX_ATTEMPTS = 200
 # Slow lines: a piece may take as long as this many bytes a second would.

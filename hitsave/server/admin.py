@@ -88,7 +88,8 @@ def _list_keys(state: State, _options: argparse.Namespace) -> int:
         status = "revoked" if row.revoked else "expired" if row.expires and row.expires < time.time() else "active"
         last = time.strftime("%Y-%m-%d", time.gmtime(row.last_used)) if row.last_used else "never used"
         _say(
-            f"{row.id:>4}  {row.start}…  {row.scope:5}  {row.name}  {row.slug or 'every project'}  {status}  {last}  {row.label}"
+            f"{row.id:>4}  {row.start}…  {row.scope:5}  {row.name}  {row.slug or 'every project'}  {status}  {last}"
+            f"  {row.label}"
         )
     return 0
 

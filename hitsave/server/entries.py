@@ -93,7 +93,7 @@ def store(connection: Connection, project_id: int, offer: Offer) -> Stored:
         return Stored("fenced-off", 0, function_id)
     _claim_blob(connection, project_id, offer, now)
     observation = evaluation.observed
-    ran = (*observation.ran, "", *observation.reached, "", *observation.carried)
+    ran = (*observation.ran, "", *observation.reached, "", *observation.carried, "", *observation.earlier)
     entry_id: int = connection.execute(
         sa.insert(entries)
         .values(
@@ -165,7 +165,7 @@ def find_exact(connection: Connection, project_id: int, key: Key) -> list[Any]:
 
 
 def find_candidates(connection: Connection, project_id: int, key: Key) -> list[Any]:
-    """Complete entries of (symbol, arguments) under other code, newest first, one per group and set of conditions."""
+    """Entries of (symbol, arguments) under other code that an edit may have left valid, one per group, newest first."""
     rows = connection.execute(CANDIDATES, _parameters(project_id, key))
     seen: set[tuple[object, ...]] = set()
     found = []
@@ -241,7 +241,7 @@ CANDIDATES = (
         *_CALL,
         entries.c.function_id == functions.c.id,
         versions.c.fingerprint != sa.bindparam("fingerprint"),
-        entries.c.ran != "",
+        entries.c.narrowed != "",
     )
     .order_by(entries.c.id.desc())
     .limit(MAX_CANDIDATES)

@@ -117,9 +117,7 @@ async def collect_blobs(state: State, *, grace_s: float | None = None) -> int:
 
 
 def _mark(connection: Connection, untouched_since: float) -> list[tuple[str, bool]]:
-    connection.execute(
-        sa.delete(blob_refs).where(blob_refs.c.kind == "upload", blob_refs.c.created < untouched_since)
-    )
+    connection.execute(sa.delete(blob_refs).where(blob_refs.c.kind == "upload", blob_refs.c.created < untouched_since))
     referenced = sa.select(blob_refs.c.blob).where(blob_refs.c.blob == blobs.c.name).exists()
     # Lock first, look again afterwards: whoever adds a reference holds the row's lock until that is committed, so
     # the second look sees every reference there is, and after it nobody can add one.

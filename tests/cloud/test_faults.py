@@ -68,7 +68,7 @@ def test_an_answer_cut_at_any_byte_is_a_miss_or_the_truth(small_team: Team, prox
         for offset in range(0, 1600, 23):
             proxy.fault = f"truncate:{offset}"
             bob._misses.clear()
-            bob._known.clear()
+            bob.trusted.clear()
             found = bob.find(evaluation.key)
             assert found in ([], [evaluation])
             assert not found or load_bytes(bob, evaluation) == b"value"
@@ -85,7 +85,7 @@ def test_a_flipped_byte_is_never_a_wrong_value(small_team: Team, proxy: FaultPro
         for offset in range(0, 1200, 17):
             proxy.fault = f"flip:{offset}"
             bob._misses.clear()
-            bob._known.clear()
+            bob.trusted.clear()
             for found in bob.find(evaluation.key):
                 assert found == evaluation
                 outcomes.add(load_bytes(bob, found))

@@ -150,11 +150,13 @@ async def put_entry(call: Call) -> Response:
 
 
 async def delete_entry(call: Call) -> Response:
-    """Remove what is stored under a key. A writer may remove its own entries, an admin any."""
+    """Remove what is stored under a key, or just the result `blob`. A writer may remove its own, an admin any."""
     key = _key(call)
+    blob = call.request.query_params.get("blob", "")
 
     def work(connection: Connection) -> int:
         rows = entries.find_exact(connection, call.project_id, key)
+        rows = [row for row in rows if not blob or row.blob == blob]
         ids = [row.id for row in rows]
         if not call.principal.may("admin"):
             ids = [i for i in ids if _created_by(connection, i) == call.principal.user]

@@ -106,6 +106,7 @@ QUERY: dict[str, tuple[str, dict[str, Any]]] = {
     "list_runs": ("limit", _integer(1, 200)),
     "list_audit": ("limit", _integer(1, 1000)),
     "put_snapshot": ("name", _text(200)),
+    "delete_entry": ("blob", _BLOB),
     "list_entries": ("pattern", _text(200)),
 }
 
