@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hitsave.cli.choose import entry_id, find_entries
@@ -55,7 +55,7 @@ def ls(options: argparse.Namespace, output: Output) -> int:
     ]
     if rows:
         output.table(("ID", "CALL", "RESULT", "COMPUTED", "TOOK", "SIZE"), rows)
-    size, took = sum(entry.size_bytes for entry in found), sum(entry.elapsed_s for entry in found)
+    size, took = sum(entry.size_bytes for entry in found), time_covered(found)
     output.remark(
         f"{_results(len(found))}, {size_text(size)}, {time_text(took)} of computing" if found else "nothing stored"
     )
@@ -160,6 +160,15 @@ def as_dict(entry: Evaluation, *, full: bool = False) -> dict[str, Any]:
         }
         data["details"] = entry.details
     return data
+
+
+def time_covered(entries: Iterable[Evaluation]) -> float:
+    """The seconds during which any of `entries` was being computed: a call within a call isn't counted twice."""
+    total = until = 0.0
+    for started, ended in sorted((entry.started, entry.started + entry.elapsed_s) for entry in entries):
+        total += max(0.0, ended - max(started, until))
+        until = max(until, ended)
+    return total
 
 
 def _facts(entry: Evaluation) -> list[tuple[str, str]]:

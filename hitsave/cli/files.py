@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hitsave.analysis import VERSION, Codebase, ModuleSummary, decode_summary, encode_summary, summarise
+from hitsave.analysis import Codebase, ModuleSummary, decode_summary, encode_summary, summarise
+from hitsave.analysis.closure import RECIPE
 from hitsave.analysis.summary import Function, Import, Value
 from hitsave.evaluation import Evaluation
 from hitsave.explain.record import CodeState
@@ -19,6 +20,7 @@ from hitsave.source import Source, source_of
 from hitsave.store.contract import Store
 from hitsave.symbol import MODULE, Symbol, module_of, outermost, qualname_of, symbol
 
+OURSELVES = "hitsave"
 DECORATORS = frozenset(("memo", "experiment"))
 # `from ours import cached`, where ours.py says `cached = memo`: followed this far.
 ALIAS_DEPTH = 8
@@ -114,6 +116,8 @@ class Files:
     # -- private -----------------------------------------------------------------------------------------------------
 
     def _read(self, module: str) -> Source | None:
+        if module.partition(".")[0] == OURSELVES:
+            return None  # the decorator doesn't count, wherever hitsave is installed from
         path = next(
             filter(None, (self.project.find_module(module, beside=place) for place in ("", *self._beside))), None
         )
@@ -127,7 +131,7 @@ class Files:
         return source_of(name or module, path, data, is_package=path.endswith("__init__.py"))
 
     def _summary(self, source: Source) -> ModuleSummary | None:
-        name = f"{VERSION}:{source.digest}:{source.module}"
+        name = f"{RECIPE}:{source.digest}:{source.module}"
         data = self._records.get_record("summary", name)
         known = decode_summary(data) if data is not None else None
         if known is not None:
@@ -196,7 +200,7 @@ def _is_ours(summary: ModuleSummary, chain: str, files: Files, depth: int) -> bo
     for definition in summary.definitions.get(head, ()):
         if isinstance(definition, Import):
             dotted = ".".join(filter(None, (definition.module, definition.attribute, rest)))
-            if dotted.split(".")[0] == "hitsave":
+            if dotted.partition(".")[0] == OURSELVES:
                 return dotted.rpartition(".")[2] in DECORATORS
             if _leads_to_ours(summary, definition, rest, files, depth):
                 return True

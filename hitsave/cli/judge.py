@@ -32,7 +32,7 @@ class Judge:
         self._conditions = Conditions(place.project, place.store)
         self._packages = Packages(place.config.third_party, dict(place.config.third_party_packages))
         self.standings = Standings(
-            self.files.codebase,
+            self.files,
             place.store,
             versions=self._packages.versions,
             changed=self._changed,
@@ -42,6 +42,7 @@ class Judge:
     def symbols(self) -> list[Symbol]:
         """The project's memoised functions: those its files define so, and those with stored results."""
         stored = [name for name in self._entries if self.files.defines(name)]
+        self.standings.judge(entry for name in stored for entry in self._entries[name])
         return sorted({*stored, *self.files.memoised()})
 
     def entries(self, symbol: Symbol) -> list[Evaluation]:

@@ -28,11 +28,13 @@ class Place:
 @contextmanager
 def open_place(options: argparse.Namespace) -> Iterator[Place]:
     """The place that `--root`, `--dir` and the settings mean; its store is closed at the end."""
-    from hitsave.session import open_store
+    from hitsave.session import open_disk
 
     project = find_project(options.root or os.getcwd())
     config = load_config(project.root)
-    store = open_store(config)
+    if config.roots:
+        project = project.with_roots(*(os.path.join(project.root, root) for root in config.roots))
+    store = open_disk(config)
     try:
         yield Place(project, config, store)
     finally:

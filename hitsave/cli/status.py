@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hitsave.cli.choose import entry_id, matches
+from hitsave.cli.entries import time_covered
 from hitsave.cli.judge import Judge, open_judge
 from hitsave.cli.output import Output, time_text
 from hitsave.digest import Digest
@@ -39,7 +40,7 @@ class Row:
     @property
     def recompute_s(self) -> float:
         """How long the stale results took to compute."""
-        return sum(entry.elapsed_s for entry in self.stale)
+        return time_covered(self.stale)
 
     def as_dict(self) -> dict[str, Any]:
         """The row for JSON."""
@@ -74,7 +75,7 @@ def status(options: argparse.Namespace, output: Output) -> int:
         {
             "functions": [row.as_dict() for row in rows],
             "stale": stale,
-            "recompute_s": sum(row.recompute_s for row in rows),
+            "recompute_s": time_covered(entry for row in rows for entry in row.stale),
             "unparsable": sorted(broken),
         }
     )
@@ -154,7 +155,8 @@ def _print(rows: list[Row], output: Output) -> None:
     if spared:
         said += f", {spared} untouched by the edits"
     if stale:
-        said += f" · about {time_text(sum(row.recompute_s for row in rows))} if everything reruns"
+        whole = time_covered(entry for row in rows for entry in row.stale)
+        said += f" · about {time_text(whole)} if everything reruns"
         worst = max(rows, key=lambda row: row.recompute_s)
         said += f" · hitsave why {short(worst.symbol)}"
     output.remark(said)

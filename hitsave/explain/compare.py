@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hitsave.analysis import Codebase, ModuleSummary, definition_text, summarise
 from hitsave.digest import Digest
 from hitsave.evaluation import Observed
-from hitsave.explain.record import Change, CodeState, Records
+from hitsave.explain.record import Change, CodeState
 from hitsave.explain.render import definition_diff
 from hitsave.source import Source, source_of
 from hitsave.symbol import MODULE, Symbol, module_of, qualname_of
+
+if TYPE_CHECKING:
+    from hitsave.explain.record import Records
 
 # How many changed symbols get a diff: the edit of a whole file is read in an editor, not in a terminal.
 DIFFS = 12

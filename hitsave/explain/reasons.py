@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from hitsave.evaluation import Evaluation, Key, Observed
 from hitsave.explain.compare import Code, StoredCode, code_changes, observed_changes
-from hitsave.explain.record import Change, Explanation, Records, decode_code
+from hitsave.explain.record import Change, Explanation, decode_code
 from hitsave.symbol import Symbol
+
+if TYPE_CHECKING:
+    from hitsave.explain.record import Records
 
 Locate = Callable[[str], "str | None"]
 

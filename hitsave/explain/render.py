@@ -79,4 +79,5 @@ def _is_text(statement: ast.stmt) -> bool:
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
-    return ast.fix_missing_locations(_DropDocstrings().visit(tree))
+    stripped: ast.Module = _DropDocstrings().visit(tree)
+    return ast.fix_missing_locations(stripped)

@@ -14,15 +14,19 @@ What this can't see are live values (a global that is computed at import): for t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from hitsave.analysis import Closure, Codebase
+from hitsave.analysis import Closure, Codebase, Modules
 from hitsave.digest import Digest
 from hitsave.evaluation import Child, Evaluation
 from hitsave.explain.compare import StoredCode
 from hitsave.explain.reasons import stored_code
-from hitsave.explain.record import CodeState, Records
+from hitsave.explain.record import CodeState
 from hitsave.record import Record
-from hitsave.symbol import Symbol
+from hitsave.symbol import MODULE, Symbol, module_of, outermost, qualname_of
+
+if TYPE_CHECKING:
+    from hitsave.explain.record import Records
 
 FRESH, SPARED, STALE = "fresh", "spared", "stale"
 
@@ -46,32 +50,44 @@ class Standing(Record):
 class Standings:
     """Judges evaluations against the code in the files.
 
-    `codebase` answers for the files; `versions(names)` gives today's versions of outside packages; `changed(evaluation,
-    below)` names the first file or variable that isn't what the evaluation saw ("" if none); `candidates` are the
-    stored evaluations of a function and its arguments.
+    `files` answers for the modules as they are on disk; `versions(names)` gives today's versions of outside packages;
+    `changed(evaluation, below)` names the first file or variable that isn't what the evaluation saw ("" if none);
+    `candidates` are the stored evaluations of a function and its arguments.
     """
 
     def __init__(
         self,
-        codebase: Codebase,
+        files: Modules,
         records: Records,
         *,
         versions: Callable[[Iterable[str]], Mapping[str, str]],
         changed: Callable[[Evaluation, bool], str],
         candidates: Callable[[Symbol, Digest], Iterable[Evaluation]],
     ) -> None:
-        self.codebase = codebase
+        self._files = files
+        self._codebase = Codebase(files)
         self._records = records
         self._versions = versions
         self._changed = changed
         self._candidates = candidates
         self._closures: dict[frozenset[Symbol], Closure] = {}
-        self._stored: dict[str, StoredCode | None] = {}
+        self._stored: dict[str, tuple[StoredCode, Codebase] | None] = {}
         self._unchanged: dict[object, bool] = {}
-        self._children: dict[Child, bool] = {}
+        self._judged: dict[Evaluation, Standing] = {}
+
+    def judge(self, evaluations: Iterable[Evaluation]) -> None:
+        """Judge many: callees first, so that a chain of a thousand calls needs no stack of a thousand."""
+        for evaluation in sorted(evaluations, key=lambda each: each.started + each.elapsed_s):
+            self.of(evaluation)
 
     def of(self, evaluation: Evaluation) -> Standing:
         """How `evaluation` stands."""
+        if evaluation not in self._judged:
+            self._judged[evaluation] = Standing(STALE)  # a call that reaches itself doesn't vouch for itself
+            self._judged[evaluation] = self._judge(evaluation)
+        return self._judged[evaluation]
+
+    def _judge(self, evaluation: Evaluation) -> Standing:
         if self.is_same_code(evaluation):
             changed = self._changed(evaluation, True)
             return Standing(STALE, condition=changed) if changed else Standing(FRESH)
@@ -90,22 +106,15 @@ class Standings:
         closure = self._closure(starts)
         return CodeState(closure.pairs, tuple(sorted(self._versions(closure.packages).items())))
 
-    def stored_code(self, evaluation: Evaluation) -> StoredCode | None:
-        """The code that `evaluation` was stored for; None if it wasn't kept."""
-        name = evaluation.key.fingerprint
-        if name not in self._stored:
-            self._stored[name] = stored_code(name, self._records)
-        return self._stored[name]
-
     def is_same_code(self, evaluation: Evaluation) -> bool:
         """Whether everything that the evaluation's code could reach is what it was."""
-        stored = self.stored_code(evaluation)
+        stored = self._stored_code(evaluation)
         if stored is None:
             return False
         group = ("same", evaluation.key.fingerprint, evaluation.observed.carried)
         if group not in self._unchanged:
             now = self.state({evaluation.key.symbol, *evaluation.observed.carried})
-            self._unchanged[group] = _same(now, stored.state)
+            self._unchanged[group] = _same(now, stored[0].state)
         return self._unchanged[group]
 
     # -- private -----------------------------------------------------------------------------------------------------
@@ -113,35 +122,56 @@ class Standings:
     def _closure(self, starts: Iterable[Symbol]) -> Closure:
         key = frozenset(starts)
         if key not in self._closures:
-            self._closures[key] = self.codebase.closure(sorted(key))
+            self._closures[key] = self._codebase.closure([name for name in sorted(key) if _exists(self._files, name)])
         return self._closures[key]
+
+    def _stored_code(self, evaluation: Evaluation) -> tuple[StoredCode, Codebase] | None:
+        """The code that `evaluation` was stored for; None if it wasn't kept."""
+        name = evaluation.key.fingerprint
+        if name not in self._stored:
+            code = stored_code(name, self._records)
+            self._stored[name] = (code, Codebase(code)) if code is not None else None
+        return self._stored[name]
 
     def _is_spared(self, evaluation: Evaluation) -> bool:
         seen = evaluation.observed
-        stored = self.stored_code(evaluation)
-        if stored is None or not seen.narrowed:
+        stored = self._stored_code(evaluation)
+        if stored is None or not seen.narrowed or not _exists(self._files, evaluation.key.symbol):
             return False
         cut = frozenset(child.symbol for child in seen.children)
-        group = (evaluation.key.fingerprint, seen.ran, seen.reached, seen.carried, seen.complete, cut)
+        group = (evaluation.key.fingerprint, seen.ran, seen.reached, seen.carried, seen.earlier, seen.complete, cut)
         if group not in self._unchanged:
-            starts = sorted({evaluation.key.symbol, *seen.carried, *seen.reached})
-            ran = frozenset(seen.ran) if seen.complete else None
-            now = self.codebase.closure(starts, ran=ran, cut=cut)
-            then = Codebase(stored).closure(starts, ran=ran, cut=cut)
-            versions = self._versions(now.packages)
-            old = dict(stored.state.versions)
-            same_versions = all(old.get(name, version) == version for name, version in versions.items())
+            now = _narrowed(self._files, self._codebase, evaluation)
+            then = _narrowed(*stored, evaluation)
+            old = dict(stored[0].state.versions)
+            versions = self._versions(now.packages).items()
+            same_versions = all(old.get(name, version) == version for name, version in versions)
             self._unchanged[group] = now.pairs == then.pairs and same_versions
         return self._unchanged[group]
 
     def _child_stands(self, child: Child) -> bool:
-        if child not in self._children:
-            self._children[child] = False  # a call that reaches itself doesn't vouch for itself
-            self._children[child] = any(
-                candidate.result == child.result and self.of(candidate).holds
-                for candidate in self._candidates(child.symbol, child.arguments)
-            )
-        return self._children[child]
+        return any(
+            candidate.result == child.result and self.of(candidate).holds
+            for candidate in self._candidates(child.symbol, child.arguments)
+        )
+
+
+def _narrowed(modules: Modules, codebase: Codebase, evaluation: Evaluation) -> Closure:
+    """The closure of what ran in `evaluation`, as the evaluator takes it, without the memoised calls it made."""
+    seen = evaluation.observed
+    starts = {evaluation.key.symbol, *seen.carried, *seen.reached}
+    return codebase.closure(
+        [name for name in sorted(starts) if _exists(modules, name)],
+        ran=frozenset(seen.ran) if seen.complete else None,
+        earlier=seen.earlier,
+        cut=[child.symbol for child in seen.children],
+    )
+
+
+def _exists(modules: Modules, name: Symbol) -> bool:
+    summary = modules.find(module_of(name))
+    qualname = outermost(qualname_of(name))
+    return summary is not None and (qualname == MODULE or qualname in summary.definitions)
 
 
 def newest_that_holds(candidates: Sequence[Evaluation], standings: Standings) -> Evaluation | None:

@@ -35,7 +35,7 @@ def _headline(explanation: Explanation) -> str:
 def _change_lines(change: Change, explanation: Explanation, *, diff: bool) -> list[str]:
     if change.kind != "code":
         return [f"{_kind(change)}{change.name}: {change.before or '(none)'} → {change.after or '(none)'}"]
-    lines = [path_text(change.path) or short(change.name, within=explanation.symbol)]
+    lines = [path_text(change.path) or short(Symbol(change.name), within=explanation.symbol)]
     if not change.ran:
         lines[0] += "   (did not run in this call)"
     if diff and change.diff:
