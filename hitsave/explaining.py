@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-
 from hitsave.evaluation import Evaluation, Observed
 from hitsave.explain.reasons import explain_call, survived
 from hitsave.explain.record import Explanation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hitsave.analysis import ModuleSummary
+    from hitsave.digest import Digest
+    from hitsave.evaluation import FileRead
     from hitsave.evaluator.evaluator import Asked
     from hitsave.evaluator.memo import Memo
+    from hitsave.explain.record import CodeState
     from hitsave.session import Session
+    from hitsave.source import Source
 
 
 def explain_asked(session: Session, memo: Memo, asked: Asked | None) -> Explanation:
@@ -21,7 +25,7 @@ def explain_asked(session: Session, memo: Memo, asked: Asked | None) -> Explanat
     if asked is None:
         return Explanation("uncached", memo.symbol, memo.function.__qualname__ + "()")
     title = title_of(asked)
-    code = session.code_state(asked.plan.closure)
+    code = LoadedCode(session, session.code_state(asked.plan.closure))
     held = session.look.holds(asked)
 
     def locate(module: str) -> str | None:
@@ -49,11 +53,11 @@ def observed_today(session: Session, evaluation: Evaluation) -> Observed:
     seen, conditions = evaluation.observed, session.conditions
     live = session.planner.live_digests([name for name, _ in (*seen.live, *seen.below_live)])
 
-    def read(files: tuple[object, ...]) -> tuple[object, ...]:
-        return tuple(
-            one.replace(digest=conditions.exists(one.path) if one.kind == "exists" else conditions.file(one.path, one.kind))  # type: ignore[attr-defined]
-            for one in files
-        )
+    def digest(one: FileRead) -> Digest:
+        return conditions.exists(one.path) if one.kind == "exists" else conditions.file(one.path, one.kind)
+
+    def read(files: tuple[FileRead, ...]) -> tuple[FileRead, ...]:
+        return tuple(one.replace(digest=digest(one)) for one in files)
 
     return seen.replace(
         files=read(seen.files),
@@ -65,3 +69,17 @@ def observed_today(session: Session, evaluation: Evaluation) -> Observed:
     )
 
 
+class LoadedCode:
+    """The code of this process, as explanations compare it."""
+
+    def __init__(self, session: Session, state: CodeState) -> None:
+        self.state = state
+        self._book = session.book
+
+    def source(self, module: str) -> Source | None:
+        """The source of a module by its canonical name."""
+        return self._book.source(module)
+
+    def find(self, name: str) -> ModuleSummary | None:
+        """The summary of the module that `import name` means."""
+        return self._book.find(name)

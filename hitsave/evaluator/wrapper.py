@@ -182,7 +182,7 @@ def _fast_path(shape: Shape, function: FunctionType, checks: tuple[Check, ...]) 
     holders = unique_holders(checks)
     tests = []
     for index, check in enumerate(checks):
-        tests.append(f"{_reference(check, holders, function, names)} is {p}expected[{index}]")
+        tests.append(f"{_reference(check, holders, function, (*names, shape.name))} is {p}expected[{index}]")
     condition = " and ".join(tests) or "1"
     return [
         f"  if not {p}under_way:",
