@@ -6,15 +6,52 @@
     dependencies   the symbols that one symbol of a project on disk depends on
 
 Pure: no disk, clock, environment or import of the code it looks at (`dependencies` alone reads a project from disk).
+Every name is loaded when it is first asked for (PEP 562), and has to stay so: a warm process needs `closure.py` only.
 """
 
 from __future__ import annotations
 
-from hitsave.analysis.closure import Closure, Widened, fingerprint
-from hitsave.analysis.codebase import Codebase
-from hitsave.analysis.dependencies import dependencies
-from hitsave.analysis.resolve import Modules
-from hitsave.analysis.summarise import summarise
-from hitsave.analysis.summary import ModuleSummary
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hitsave.analysis.closure import Closure, Widened, fingerprint
+    from hitsave.analysis.codebase import Codebase
+    from hitsave.analysis.dependencies import dependencies
+    from hitsave.analysis.encode import decode_summary, encode_summary
+    from hitsave.analysis.resolve import Modules
+    from hitsave.analysis.summarise import summarise
+    from hitsave.analysis.summary import ModuleSummary
 
-__all__ = ["Closure", "Codebase", "ModuleSummary", "Modules", "Widened", "dependencies", "fingerprint", "summarise"]
+__all__ = [
+    "Closure",
+    "Codebase",
+    "ModuleSummary",
+    "Modules",
+    "Widened",
+    "decode_summary",
+    "dependencies",
+    "encode_summary",
+    "fingerprint",
+    "summarise",
+]
+
+_HOME = {
+    "Closure": "closure",
+    "Codebase": "codebase",
+    "ModuleSummary": "summary",
+    "Modules": "resolve",
+    "Widened": "closure",
+    "decode_summary": "encode",
+    "dependencies": "dependencies",
+    "encode_summary": "encode",
+    "fingerprint": "closure",
+    "summarise": "summarise",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(__import__(f"{__name__}.{home}", fromlist=[name]), name)
+    globals()[name] = found
+    return found
