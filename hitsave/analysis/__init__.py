@@ -15,10 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hitsave.analysis.closure import Closure, Widened, fingerprint
     from hitsave.analysis.codebase import Codebase
-    from hitsave.analysis.dependencies import dependencies
+    from hitsave.analysis.disk import dependencies
     from hitsave.analysis.encode import decode_summary, encode_summary
     from hitsave.analysis.resolve import Modules
-    from hitsave.analysis.summarise import summarise
+    from hitsave.analysis.summariser import summarise
     from hitsave.analysis.summary import ModuleSummary
 
 __all__ = [
@@ -41,10 +41,10 @@ _HOME = {
     "Modules": "resolve",
     "Widened": "closure",
     "decode_summary": "encode",
-    "dependencies": "dependencies",
+    "dependencies": "disk",
     "encode_summary": "encode",
     "fingerprint": "closure",
-    "summarise": "summarise",
+    "summarise": "summariser",
 }
 
 

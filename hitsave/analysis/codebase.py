@@ -12,6 +12,7 @@ from hitsave.analysis.reach import Reach
 from hitsave.analysis.report import make_closure
 from hitsave.errors import UnknownSymbol
 from hitsave.symbol import MODULE, Symbol, module_of, outermost, qualname_of
+from hitsave.symbol import symbol as symbol_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -36,6 +37,7 @@ class Codebase:
         self._graph = Graph(self._modules)
         self._effects = Effects(self._graph)
         self._closures: dict[object, Closure] = {}
+        self._answers: dict[str, frozenset[str]] = {}
         self._extra = [m for name in self._extra_names if (m := self._graph.resolver.module(name)) is not None]
 
     def closure(
@@ -58,6 +60,16 @@ class Codebase:
         if known is None:
             reach = self.reach(starts, ran=ran, earlier=earlier, cut=cut)
             known = self._closures[key] = make_closure(self._graph, self._effects, reach, starts)
+        return known
+
+    def depends(self, symbol: str) -> frozenset[str]:
+        """The symbols that a symbol can depend on, in their defining modules: import bindings are left out."""
+        known = self._answers.get(symbol)
+        if known is None:
+            reach = self.reach((Symbol(symbol),))
+            found = [e.symbol for e in reach.levels if e.has_function or e.is_class or e.has_value]
+            found += [symbol_of(module.name) for module, _ in reach.statements]
+            known = self._answers[symbol] = frozenset(found)
         return known
 
     def reach(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from hitsave.analysis.entities import Entity, Instance, Module, Outside, Thing
@@ -10,6 +11,14 @@ from hitsave.analysis.summary import CALLED, READ, WEAK, Facts, Function
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+# Parts of the standard library that call methods of duck-typed objects; the rest calls dunders and `reach.PROTOCOL`,
+# or methods of subclasses of its own classes.
+_CALLING = frozenset({"asyncio", "bdb", "codecs", "email", "importlib", "multiprocessing", "selectors", "unittest", "xml"})
+
+PICKLERS = frozenset(
+    "copy pickle _pickle copyreg shelve multiprocessing concurrent dill cloudpickle joblib dask ray distributed loky".split()
+)
 
 
 class Edges:
@@ -37,6 +46,7 @@ class Edges:
         "outside",
         "parent",
         "passed",
+        "pickles",
         "_targets",
         "unbound",
         "writes",
@@ -60,6 +70,7 @@ class Edges:
         self.missing: set[str] = set()
         self.writes: tuple[str, ...] = ()
         self.flags = 0
+        self.pickles = False  # copies or pickles
         self._targets: frozenset[str] | None = None
 
     def targets(self) -> frozenset[str]:
@@ -83,12 +94,8 @@ def resolve_edges(resolver: Resolver, module: Module, own_class: Entity | None, 
     trace = Trace()
     writes: list[str] = []
     for facts in regions:
-        written = {w[1:] for w in facts.writes if w[0] in "~="}
         for chain, info in facts.reads:
-            bits = info & 255
-            if bits == WEAK and chain[0] != "@" and chain not in written and chain.rpartition(".")[0] not in written:
-                bits = READ
-            _add(edges, resolver, module, chain, bits, info >> 8, trace)
+            _add(edges, resolver, module, chain, info & 255, info >> 8, trace)
         edges.names.update(facts.attributes)
         if own_class is not None:
             for name in facts.own:
@@ -109,6 +116,7 @@ def resolve_edges(resolver: Resolver, module: Module, own_class: Entity | None, 
     edges.names.update(trace.attributes)
     edges.demands.update(trace.demands)
     edges.missing = trace.missing
+    edges.pickles = any(name.partition(".")[0] in PICKLERS for name in edges.outside)
     for method in trace.unbound:  # its `self` may be anything
         edges.unbound[method] = None
         for definition in method.definitions:
@@ -186,10 +194,16 @@ def _add_passed(
                 given.append(thing)
                 edges.passed.setdefault(thing, []).extend(c if isinstance(c, Entity) else None for c in callees or [None])
     for thing in callees:
-        if isinstance(thing, Outside) and not thing.name.startswith("builtins."):
+        if isinstance(thing, Outside) and _calls_methods(thing.name):
             for entity in given:
                 if entity.is_class:
                     edges.escapes[entity] = None
+
+
+def _calls_methods(name: str) -> bool:
+    """May this outside function call methods of an object it is given, by names that only it knows?"""
+    top = name.partition(".")[0]
+    return top in _CALLING or (top not in sys.stdlib_module_names and top not in ("builtins", "hitsave"))
 
 
 def _add_pattern(

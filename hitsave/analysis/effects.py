@@ -202,9 +202,9 @@ class Effects:
             targets: set[str] = set()
             if writes or flags & MUTATES_UNKNOWN:
                 targets = self._direct_targets(function.module, function, writes)
-            if flags & MUTATES_UNKNOWN:  # a local that may be another name of a global it reads
-                mentions = self.graph.body(function).mentions
-                targets |= {entity.symbol for entity in mentions if _is_mutable(entity)}
+            if flags & MUTATES_UNKNOWN:  # what a call returned may be (part of) what it was given
+                passed = self.graph.body(function).passed
+                targets |= {entity.symbol for entity in passed if _is_mutable(entity)}
             arguments = bool(flags & (MUTATES_ARGUMENT | MUTATES_UNKNOWN))
             known = self._direct[function] = Written(frozenset(targets), arguments=arguments)
         return known

@@ -15,7 +15,7 @@ from hitsave.record import Record
 # 1: every record as a tuple that begins with its class's name
 VERSION = 1
 _KINDS = {
-    kind.__name__: kind for kind in vars(home).values() if isinstance(kind, type) and issubclass(kind, Record)
+    kind.__name__.encode(): kind for kind in vars(home).values() if isinstance(kind, type) and issubclass(kind, Record)
 }
 
 
@@ -36,9 +36,9 @@ def decode_summary(data: bytes) -> ModuleSummary | None:
 
 def _plain(value: object) -> object:
     if value is NO_FACTS:
-        return ("@",)
+        return (b"",)
     if isinstance(value, Record):
-        return ("@" + type(value).__name__, *[_plain(item) for item in value._values()])
+        return (type(value).__name__.encode(), *[_plain(item) for item in value._values()])
     if type(value) is tuple:
         return tuple([_plain(item) for item in value])
     if type(value) is dict:
@@ -49,10 +49,10 @@ def _plain(value: object) -> object:
 def _record(value: object) -> object:
     if type(value) is tuple:
         head = value[0] if value else None
-        if type(head) is str and head[:1] == "@":
-            if head == "@":
+        if type(head) is bytes:  # no field of a summary is bytes
+            if not head:
                 return NO_FACTS
-            return _KINDS[head[1:]](*[_record(item) for item in value[1:]])
+            return _KINDS[head](*[_record(item) for item in value[1:]])
         # Tuples of atoms, which most are, come back as they are.
         return tuple([_record(item) for item in value]) if any(type(item) in (tuple, dict) for item in value) else value
     if type(value) is dict:

@@ -118,11 +118,12 @@ class Entity:
 class Outside:
     """Something of the standard library, a third-party package or the builtins, by dotted name."""
 
-    __slots__ = ("is_result", "name")
+    __slots__ = ("is_namespace", "is_result", "name")
 
-    def __init__(self, name: str, *, is_result: bool = False) -> None:
+    def __init__(self, name: str, *, is_result: bool = False, is_namespace: bool = False) -> None:
         self.name = name
         self.is_result = is_result
+        self.is_namespace = is_namespace  # a folder of project modules without a file of its own
 
     def __repr__(self) -> str:
         return f"<outside {self.name}>"

@@ -6,7 +6,7 @@ import ast
 from ast import Attribute, Constant, Load, Name
 from typing import Any
 
-from hitsave.analysis.scopes import PARAMETER, RECEIVER, UNKNOWN
+from hitsave.analysis.scopes import PARAMETER, RECEIVER, UNKNOWN, part_of
 from hitsave.analysis.summary import CALLED, CALLS_UNKNOWN, CALLS_UNKNOWN_NESTED, CHECK, GENERATOR, READ
 from hitsave.analysis.walker import HANDLERS, SPECIAL, Walker, ends_of_text, handles
 
@@ -184,12 +184,17 @@ def _constant_item(w: Walker, value: Any, key: object) -> str | None:
 
 
 def chain_of(node: ast.expr) -> str | None:
-    """The chain of a plain dotted name."""
-    if node.__class__ is Name:
+    """The chain of a dotted name, or of a call or an item of one, without walking it."""
+    kind = node.__class__
+    if kind is Name:
         return node.id  # type: ignore[attr-defined, no-any-return]
-    if node.__class__ is Attribute:
+    if kind is Attribute:
         base = chain_of(node.value)  # type: ignore[attr-defined]
         return None if base is None else f"{base}.{node.attr}"  # type: ignore[attr-defined]
+    if kind is ast.Call or kind is ast.Subscript:
+        base = chain_of(node.func if kind is ast.Call else node.value)  # type: ignore[attr-defined]
+        if base is not None and "(" not in base and "[" not in base:
+            return base + ("()" if kind is ast.Call else "[]")
     return None
 
 
@@ -283,14 +288,28 @@ def _walrus(w: Walker, node: ast.NamedExpr) -> None:
 
 
 @handles("Await", "Yield", "YieldFrom")
-def _suspending(w: Walker, node: Any) -> None:
+def _suspending(w: Walker, node: Any) -> str | None:
     w.emit(f"{node.__class__.__name__}:")
     if w.frame.depth <= 1 and node.__class__ is not ast.Await:
         w.region.flags |= GENERATOR
     if node.value is None:
         w.emit("-:")
     else:
-        w.visit(node.value)
+        chain = w.visit(node.value)
+        if node.__class__ is ast.Await:
+            return chain
+        note_return(w, node.value, None if chain is None else part_of(chain)[1:] or None)
+    return None
+
+
+def note_return(w: Walker, value: ast.expr, chain: str | None) -> None:
+    """Note what a function gives back: a chain, or something unknown unless it is a literal."""
+    frame = w.frame
+    if frame.depth > 1 or (chain is None and value.__class__ in (Constant, ast.JoinedStr, ast.Compare, ast.BinOp)):
+        return
+    if frame.returns is None:
+        frame.returns = set()
+    frame.returns.add(chain or "?")
 
 
 @handles("Lambda")
@@ -321,17 +340,34 @@ def _dict_comprehension(w: Walker, node: ast.DictComp) -> None:
 
 
 def _enter_generators(w: Walker, generators: list[ast.comprehension]) -> Any:
-    w.visit(generators[0].iter)  # the first iterable belongs to the scope around
+    chain = w.visit(generators[0].iter)  # the first iterable belongs to the scope around
     saved = w.enter(is_function=False)
     w.frame.is_comprehension = True
     w.inside = saved[3]
     for number, generator in enumerate(generators):
         w.emit("async.for" if generator.is_async else "for.")
-        w.visit(generator.target)
         if number:
-            w.visit(generator.iter)
+            chain = w.visit(generator.iter)
+        bind_target(w, generator.target, part_of(chain))
         w.visit_all(generator.ifs)
     return saved
+
+
+def bind_target(w: Walker, target: Any, held: str) -> None:
+    """Bind the target of a comprehension."""
+    if target.__class__ is Name:
+        w.emit(target.id)
+        w.frame.bind(target.id, held)
+    elif target.__class__ in (ast.Tuple, ast.List):
+        w.emit("(,")
+        for element in target.elts:
+            bind_target(w, element, held)
+        w.emit(";")
+    elif target.__class__ is ast.Starred:
+        w.emit("*:")
+        bind_target(w, target.value, held)
+    else:
+        w.visit(target)
 
 
 def parameters(w: Walker, node: ast.arguments) -> None:

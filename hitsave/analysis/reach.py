@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hitsave.analysis.graph import Graph
 
 # How an entity was reached.
-SHAPE = 1  # a class only tested for, a class attribute nobody names, a value only written to
+SHAPE = 1  # a class only tested for, a class attribute nobody names, a value only written to, a pickling method
 MENTION = 2  # named by code of the call
 EARLIER = 3  # named by what may have run earlier in this process, and left state
 UNCUT = 4  # may have run when modules were imported, or runs out of sight: its body counts whether it ran or not
@@ -45,6 +45,11 @@ _CONSTRUCTORS = frozenset({
     "__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__prepare__", "__attrs_post_init__",
 })  # fmt: skip
 # Dunders that run on request only, not by an operator.
+# Dunders that pickling and copying call. They count in a class that is reached, since results may be stored that way,
+# but lead on only where the closure itself copies or pickles.
+_PICKLING = frozenset({"__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__",
+                       "__getnewargs_ex__", "__copy__", "__deepcopy__"})  # fmt: skip
+_PICKLED = "<pickled>"  # stands for all of _PICKLING among attribute names
 _ON_REQUEST = frozenset({"__repr__", "__str__", "__format__", "__del__", "__reduce__", "__reduce_ex__", "__getstate__",
                          "__setstate__", "__copy__", "__deepcopy__", "__sizeof__", "__dir__", "__call__"})  # fmt: skip
 # Bases from outside the project that call methods by no name but dunders and those of the builtin type.
@@ -86,7 +91,7 @@ class Reach:
         self._super_demands: dict[tuple[Entity, str], int] = {}
         self._descendants: dict[Entity, list[Entity]] = {}
         self._subclasses_wanted = 0
-        self._strong: dict[str, None] = {}
+        self._strong: dict[str, Entity | None] = {}  # targets of effects that are read, and by or as what
         self._stack: list[tuple[Entity, int]] = []
         self._construct_only = construct_only
         if not construct_only:
@@ -120,6 +125,7 @@ class Reach:
 
     def run_only(self, entity: Entity) -> None:
         """Reach what calling an entity runs, without the definition itself or what it stands for."""
+        self.parents[entity] = None
         if entity.has_function:
             self.followed[entity] = None
             self._absorb(self.graph.body(entity), MENTION, entity, "body")
@@ -139,7 +145,7 @@ class Reach:
         if known >= level or entity.symbol in self.cut:
             return
         if not known:
-            self.parents[entity] = source
+            self.parents.setdefault(entity, source)
         self.levels[entity] = level
         self._stack.append((entity, known))
 
@@ -150,6 +156,13 @@ class Reach:
             self._expand(entity, known, self.levels[entity])
 
     def _expand(self, entity: Entity, known: int, level: int) -> None:
+        if self._construct_only:  # what definitions run, ran before
+            if entity.is_class:
+                self._add_class(entity, known, level)
+            if entity.has_function and entity not in self.followed:
+                self.followed[entity] = None
+                self._absorb(self.graph.body(entity), MENTION, entity, "body")
+            return
         if not known:
             if entity.module not in self.active:
                 self.activate(entity.module)
@@ -173,6 +186,8 @@ class Reach:
 
     def _phase(self, entity: Entity, level: int) -> int:
         """At which level the body of a function is to be entered; 0 for not at all."""
+        if level == SHAPE:
+            return 0
         if self.ran is None:
             return MENTION
         if level == UNCUT or self.graph.is_foreign(entity):
@@ -203,9 +218,13 @@ class Reach:
                 self._read_name(name, level, source)
         for owner, name in edges.demands:
             self._demand(owner, name, level, source)
+        if edges.pickles and _PICKLED not in self.names:
+            self._read_name(_PICKLED, level, source)
         if edges.parent and source is not None and (owner := self.graph.own_class(source)) is not None:
             for name in edges.parent:
                 self._demand_super(owner, name, level, source)
+        if self._construct_only:
+            return
         for module in edges.modules:
             self._add_bare(module, level, source)
         for module in edges.imported:
@@ -214,7 +233,7 @@ class Reach:
         for owner in edges.escapes:
             self._escape(owner, level, source)
         if self.effects is not None and (targets := edges.targets()) - self._strong.keys():
-            self._want_effects(targets)
+            self._want_effects(targets, source)
         for thing, prefix, suffix, _ in edges.attribute_patterns:
             self._add_pattern(thing, prefix, suffix, level, source)
         if edges.import_patterns and source is not None:
@@ -255,6 +274,10 @@ class Reach:
 
     def _add_class(self, entity: Entity, known: int, level: int) -> None:
         resolver = self.graph.resolver
+        if self._construct_only:
+            if known < MENTION <= level:
+                self._add_members(entity, level)
+            return
         if not known:
             for ancestor in resolver.mro(entity)[0][1:]:
                 self.mention(ancestor, SHAPE, entity)
@@ -293,7 +316,10 @@ class Reach:
             if found is None:
                 continue
             is_dunder = name in _CONSTRUCTORS if self._construct_only else name.startswith("__") and name.endswith("__")
-            if (found.has_function and (is_dunder or loud or name in quiet)) or (found.is_class and loud):
+            if found.has_function and name in _PICKLING:
+                self.mention(found, SHAPE, entity)
+                self._register(found, _PICKLED, entity)
+            elif (found.has_function and (is_dunder or loud or name in quiet)) or (found.is_class and loud):
                 self.mention(found, MENTION, entity)
             self._register(found, name, entity)
         if loud:
@@ -470,26 +496,26 @@ class Reach:
             for found in new:
                 targets = self.effects.of_module(found)
                 for target in sorted(targets.keys() & self._strong.keys()):
-                    self._apply(targets[target], found)
+                    self._apply(targets[target], found, self._strong[target])
 
     def _add_effects(self, entity: Entity) -> None:
         if self.effects is not None:
-            self._want_effects((entity.symbol, f"{entity.module.name}:*"))
+            self._want_effects((entity.symbol, f"{entity.module.name}:*"), entity)
 
-    def _want_effects(self, targets: Collection[str]) -> None:
+    def _want_effects(self, targets: Collection[str], source: Entity | None) -> None:
         for target in targets:
             if target not in self._strong:
-                self._strong[target] = None
+                self._strong[target] = source
                 for module, contributors in self.effects.on(target):  # type: ignore[union-attr]
                     if module in self.active:
-                        self._apply(contributors, module)
+                        self._apply(contributors, module, source)
 
-    def _apply(self, contributors: Collection[Entity | int], module: Module) -> None:
+    def _apply(self, contributors: Collection[Entity | int], module: Module, source: Entity | None) -> None:
         for contributor in contributors:
             if isinstance(contributor, int):
-                self.add_statement(module, contributor, None)
+                self.add_statement(module, contributor, source)
             else:
-                self.mention(contributor, MENTION, None)
+                self.mention(contributor, MENTION, source)
 
 
 def _builtin_methods(outside: tuple[str, ...]) -> set[str]:

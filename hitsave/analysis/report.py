@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hitsave.analysis.closure import Closure, Widened
 from hitsave.analysis.entities import Entity, Instance, Module, Outside, Thing
 from hitsave.analysis.impurity import impurity_of
+from hitsave.analysis.reach import SHAPE
 from hitsave.analysis.resolve import Trace
 from hitsave.analysis.summary import Class, Function, Import, Value
 from hitsave.digest import Digest, digest_text
@@ -121,7 +122,7 @@ def _digest(graph: Graph, reach: Reach, entity: Entity, seen: _Seen) -> Digest:
         kind = definition.__class__
         if kind is Function:
             parts.append(definition.header)  # type: ignore[attr-defined]
-            if entity in reach.followed or seen.code:
+            if entity in reach.followed or seen.code or reach.levels[entity] == SHAPE:
                 parts.append(definition.body)  # type: ignore[attr-defined]
             if seen.documentation:
                 parts.append(definition.doc)  # type: ignore[attr-defined]

@@ -58,6 +58,8 @@ class Resolver:
         self._exports: dict[Module, frozenset[str] | None] = {}
         self._children: dict[str, tuple[str, ...]] = {}
         self._open: set[Entity] = set()
+        self._namespaces: set[str] = set()
+        self._primed: set[Module] = set()
         self._names: dict[tuple[Module, str], tuple[tuple[Thing, ...], tuple[Entity, ...]]] = {}
 
     # Modules
@@ -73,6 +75,10 @@ class Resolver:
                 module = self._by_name.get(summary.module)
                 if module is None:
                     module = self._by_name[summary.module] = Module(summary)
+                parent = name.rpartition(".")[0]
+                while parent and self.module(parent) is None:
+                    self._namespaces.add(parent)
+                    parent = parent.rpartition(".")[0]
             self._found[name] = module
             return module
 
@@ -97,7 +103,16 @@ class Resolver:
         module = self.module(absolute)
         if module is not None:
             return module
-        return Outside(absolute)
+        return Outside(absolute, is_namespace=self._is_namespace(absolute, importer))
+
+    def _is_namespace(self, name: str, importer: Module) -> bool:
+        """Is this a package without a file (PEP 420) that holds project modules?"""
+        if importer not in self._primed:
+            self._primed.add(importer)
+            for imported, _ in importer.summary.imports:
+                if "." in imported:
+                    self.module(importer.absolute(imported))
+        return name in self._namespaces or bool(self.children(name))
 
     # Names
 
@@ -252,7 +267,13 @@ class Resolver:
             if thing.is_result:  # type: ignore[union-attr]
                 trace.attributes.add(name)
                 return (UNKNOWN,)
-            return (Outside(f"{thing.name}.{name}"),)  # type: ignore[union-attr]
+            inner = f"{thing.name}.{name}"  # type: ignore[union-attr]
+            if thing.is_namespace:  # type: ignore[union-attr]
+                module = self.module(inner)
+                if module is not None:
+                    return (module,)
+                return (Outside(inner, is_namespace=inner in self._namespaces or bool(self.children(inner))),)
+            return (Outside(inner),)
         if kind is Instance:
             trace.demands[thing.of, name] = None  # type: ignore[union-attr]
             return (UNKNOWN,)

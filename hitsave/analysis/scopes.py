@@ -18,9 +18,13 @@ from hitsave.analysis.summary import (
     Facts,
 )
 
-# What a local name is bound to, as far as one look at its bindings tells. Other kinds: "=chain" what calling the chain
-# returns, "@module|name" an import, "$prefix|suffix" a text of which only the ends are known.
-UNKNOWN, PARAMETER, RECEIVER, LITERAL, INNER = "?", "p", "s", "[", "d"
+# What a local name is bound to, as far as one look at its bindings tells: a parameter, `self` or `cls`, a fresh object
+# of a builtin type, a function or class defined here, a fresh object of any type, something unknown. Other kinds:
+# "~chain" what the chain names (it may start at a local again), "@module|name" an import, "$prefix|suffix" a text of
+# which only the ends are known. A name bound in several ways has several kinds.
+PARAMETER, RECEIVER, LITERAL, INNER, FRESH, UNKNOWN = "p", "s", "[", "d", "f", "?"
+_MOST_KINDS = 6
+_MOST_STEPS = 4
 
 # Methods of the builtin types and of files, loggers and the like: calling one on an unknown object calls no function
 # that the program passed around as a value.
@@ -32,7 +36,7 @@ BUILTIN_METHODS = frozenset(
 class Region:
     """What is gathered for the `Facts` of one region."""
 
-    __slots__ = ("attributes", "flags", "keys", "opaque", "own", "parent", "passed", "patterns", "reads", "writes")
+    __slots__ = ("attributes", "flags", "keys", "opaque", "own", "parent", "passed", "patterns", "reads", "returns", "writes")
 
     def __init__(self) -> None:
         self.reads: dict[str, int] = {}
@@ -44,11 +48,14 @@ class Region:
         self.keys: set[tuple[str, str]] = set()
         self.patterns: set[tuple[str, str, str, int]] = set()
         self.opaque: set[tuple[str, int]] = set()
+        self.returns: set[str] = set()
         self.flags = 0
 
     def facts(self) -> Facts:
         """The facts gathered, frozen."""
-        if not (self.reads or self.attributes or self.own or self.writes or self.flags or self.keys or self.opaque):
+        if not (
+            self.reads or self.attributes or self.own or self.writes or self.flags or self.keys or self.opaque or self.returns
+        ):
             return NO_FACTS  # whatever else there is comes with one of these
         return Facts(
             tuple(sorted(self.reads.items())),
@@ -61,6 +68,7 @@ class Region:
             tuple(sorted(self.patterns)) if self.patterns else (),
             tuple(sorted(self.opaque)) if self.opaque else (),
             self.flags,
+            tuple(sorted(self.returns)) if self.returns else (),
         )
 
 
@@ -78,6 +86,7 @@ class Frame:
         "passed",
         "patterns",
         "reads",
+        "returns",
         "writes",
     )
 
@@ -86,16 +95,17 @@ class Frame:
         self.depth = depth
         self.is_class = is_class
         self.is_comprehension = False
-        self.bound: dict[str, str] = {}
+        self.bound: dict[str, str | list[str]] = {}
         self.declared: set[str] | None = None  # `global` names
         self.nonlocals: set[str] | None = None
         self.reads: dict[str, int] = {}
         self.passed: set[tuple[str, str]] | None = None
         self.writes: set[str] | None = None
+        self.returns: set[str] | None = None
         self.patterns: set[tuple[str, str, str, int]] | None = None
 
     def bind(self, name: str, kind: str) -> None:
-        """Note a binding; a second one of another kind makes the name unknown."""
+        """Note a binding."""
         if self.declared is not None and name in self.declared:
             self.write("=" + name)
             return
@@ -106,9 +116,11 @@ class Frame:
         known = self.bound.get(name)
         if known is None:
             self.bound[name] = kind
-        elif known != kind:
-            both = known[0] == "@" and kind[0] == "@"
-            self.bound[name] = f"{known} {kind}" if both else UNKNOWN
+        elif known.__class__ is str:
+            if known != kind:
+                self.bound[name] = [known, kind]  # type: ignore[list-item]
+        elif kind not in known:
+            known.append(kind)  # type: ignore[union-attr]
 
     def declare_global(self, names: list[str]) -> None:
         """Note a `global` statement."""
@@ -134,131 +146,136 @@ class Frame:
 
     def close(self, region: Region) -> None:
         """Hand everything on: local chains to `region` as attributes, free ones to the scope outside."""
-        bound, declared, outer = self.bound, self.declared, self.outer
-        target = region.reads if outer is None else outer.reads
+        bound, declared = self.bound, self.declared
+        target = region.reads if self.outer is None else self.outer.reads
         for chain, info in self.reads.items():
             root = root_of(chain)
-            kind = bound.get(root)
-            if kind is None or chain[0] == "@":
+            if root not in bound or chain[0] == "@":
                 known = target.get(chain)
                 target[chain] = info if known is None else known | info & 255
             elif declared is not None and root in declared:
                 region.reads[chain] = region.reads.get(chain, info) | info & 255
-            elif kind[0] == "@":
-                for reference in kind.split(" "):
-                    region.reads[_extend(reference, chain[len(root) :])] = info
-            elif kind[0] == "c":  # a member of the class whose body this is
-                member = f"{kind[kind[1] == '?' and 2 or 1 :]}.{chain}"
-                target[member] = target.get(member, info) | info & 255
-                if kind[1] == "?":
-                    target[chain] = target.get(chain, info) | info & 255
-            elif self.is_class:
-                target[chain] = target.get(chain, info) | info & 255
-                region.attributes.update(attributes_of(chain[len(root) :]))
-            elif kind[0] == "=":
-                moved = kind[1:] + "()" + chain[len(root) :]
-                self._read_outside(moved, info, region)
             else:
-                self._read_local(chain, root, kind, info, region)
+                self._read_local(chain, info, region, target)
         if self.passed:
             self._close_passed(region)
         if self.writes:
             self._close_writes(region)
         if self.patterns:
             self._close_patterns(region)
+        if self.returns:
+            for chain in self.returns:
+                for kind, moved in self._expand(chain):
+                    region.returns.add("?" if kind or not moved else moved)
 
-    def _read_outside(self, chain: str, info: int, region: Region) -> None:
-        """A chain whose root is what another local chain returned: known only if that root isn't local too."""
+    def _expand(self, chain: str, seen: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+        """What a chain amounts to outside: ("", chain) where it is free, else (kind of local, rest of the chain)."""
         root = root_of(chain)
-        if root in self.bound and chain[0] != "@" and not (self.declared and root in self.declared):
-            region.attributes.update(attributes_of(chain[len(root) :]))
-            return
-        target = region.reads if self.outer is None else self.outer.reads
-        target[chain] = target.get(chain, info & ~CALLED) | info & 255
+        kinds = self.bound.get(root)
+        if kinds is None or chain[0] in "@?*" or (self.declared is not None and root in self.declared):
+            return [("", chain)]
+        rest = chain[len(root) :]
+        found: list[tuple[str, str]] = []
+        for kind in (kinds,) if kinds.__class__ is str else kinds[:_MOST_KINDS]:
+            first = kind[0]
+            if first == "~":
+                alias = kind[1:]
+                joined = None if alias in seen or len(seen) > _MOST_STEPS or root_of(alias) == root else join(alias, rest)
+                if joined is None:
+                    found.append((UNKNOWN, rest))
+                else:
+                    found += self._expand(joined, (*seen, alias))
+            elif first == "@":
+                found.append(("", _extend(kind, rest)))
+            elif first == "c":  # a member of the class whose body this is
+                is_certain = kind[1] != "?"
+                found.append(("", f"{kind[1 if is_certain else 2 :]}.{chain}"))
+                if not is_certain:
+                    found.append(("", chain))
+            else:
+                found.append((kind, rest))
+        if len(kinds) > _MOST_KINDS and kinds.__class__ is list:
+            found.append((UNKNOWN, rest))
+        if self.is_class:
+            found.append(("", chain))  # a class body falls back to the scope around
+        return found
 
-    def _read_local(self, chain: str, root: str, kind: str, info: int, region: Region) -> None:
-        names = attributes_of(chain[len(root) :])
-        if kind == RECEIVER and names and chain[len(root)] == ".":
-            region.own.add(names.pop(0))
-            region.attributes.update(names)
-            return
-        if info & CALLED and kind not in (INNER, LITERAL) and kind[0] != "$":
-            if not names or names[-1] not in BUILTIN_METHODS:
-                region.flags |= CALLS_UNKNOWN if self.depth <= 1 else CALLS_UNKNOWN_NESTED
-        elif info & CALLED and kind == INNER and self.depth <= 1:
-            region.flags |= (region.flags & CALLS_UNKNOWN_NESTED) >> 1
-        region.attributes.update(names[1:] if kind == LITERAL or kind[0] == "$" else names)
-
-    def _classify(self, chain: str, region: Region) -> tuple[str, str]:
-        """(kind, chain as the outside knows it); kind is "" where the chain isn't local."""
-        root = root_of(chain)
-        kind = self.bound.get(root)
-        if chain[0] in "@?*" or kind is None or (self.declared and root in self.declared):
-            return "", chain
-        if kind[0] == "@":
-            return "", _extend(kind.partition(" ")[0], chain[len(root) :])
-        if kind[0] == "=" and root_of(kind[1:]) not in self.bound:
-            return "", kind[1:] + "()" + chain[len(root) :]
-        return kind, chain[len(root) :]
+    def _read_local(self, chain: str, info: int, region: Region, target: dict[str, int]) -> None:
+        for kind, moved in self._expand(chain):
+            if not kind:
+                moved, rest = _cut(moved)
+                known = target.get(moved)
+                target[moved] = info if known is None else known | info & 255
+                if rest:
+                    region.attributes.update(attributes_of(rest))
+                continue
+            names = attributes_of(moved)
+            if kind == RECEIVER:
+                if names and moved[0] == ".":
+                    region.own.add(names.pop(0))
+                region.attributes.update(names)
+                continue
+            if info & CALLED:
+                if kind in (PARAMETER, UNKNOWN, FRESH):
+                    if not names or names[-1] not in BUILTIN_METHODS:
+                        region.flags |= CALLS_UNKNOWN if self.depth <= 1 else CALLS_UNKNOWN_NESTED
+                elif kind == INNER and self.depth <= 1:
+                    region.flags |= (region.flags & CALLS_UNKNOWN_NESTED) >> 1
+            region.attributes.update(names[1:] if kind == LITERAL or kind[0] == "$" else names)
 
     def _close_passed(self, region: Region) -> None:
-        passed = self.passed or set()
-        for callee, argument in passed:
-            kind, callee = self._classify(callee, region)
-            if kind:
-                callee = "?"
-            kind, argument = self._classify(argument, region)
-            if kind in (LITERAL, INNER) or (kind and kind[0] == "$"):
-                continue
-            if kind:
-                argument = "self" if kind == RECEIVER and not argument else "*"
-            if self.outer is None:
-                region.passed.add((callee, argument))
-            elif self.outer.passed is None:
-                self.outer.passed = {(callee, argument)}
-            else:
-                self.outer.passed.add((callee, argument))
+        for callee, argument in self.passed or ():
+            callees = {"?" if kind else moved for kind, moved in self._expand(callee)}
+            for kind, moved in self._expand(argument):
+                if kind in (LITERAL, INNER) or kind[:1] == "$":
+                    continue
+                if kind:
+                    moved = "self" if kind == RECEIVER and not moved else "*"
+                for found in callees:
+                    if self.outer is None:
+                        region.passed.add((found, moved))
+                    elif self.outer.passed is None:
+                        self.outer.passed = {(found, moved)}
+                    else:
+                        self.outer.passed.add((found, moved))
 
     def _close_writes(self, region: Region) -> None:
         for write in self.writes or ():
-            kind, rest = self._classify(write[1:], region)
-            if not kind:
-                write = write[0] + rest
-                if self.outer is None or (self.declared and root_of(rest) in self.declared):
-                    region.writes.add(write)
-                elif self.outer.writes is None:
-                    self.outer.writes = {write}
-                else:
-                    self.outer.writes.add(write)
+            if write[0] == "=":
+                region.writes.add(write)
                 continue
-            if write[0] == "=" or kind in (LITERAL, INNER) or kind[0] in "=$":
-                continue
-            names = attributes_of(rest)
-            if kind == RECEIVER:
-                region.writes.add("self." + (names[0] if names else ""))
-                continue
-            region.flags |= MUTATES_ARGUMENT if kind == PARAMETER else MUTATES_UNKNOWN
-            if names:
-                region.writes.add("." + names[0])
+            for kind, rest in self._expand(write[1:]):
+                if not kind:
+                    if self.outer is None or (self.declared and root_of(rest) in self.declared):
+                        region.writes.add("~" + rest)
+                    else:
+                        self.outer.write("~" + rest)
+                    continue
+                names = attributes_of(rest)
+                if kind == RECEIVER:
+                    region.writes.add("self." + (names[0] if names else ""))
+                elif kind in (PARAMETER, UNKNOWN):
+                    region.flags |= MUTATES_ARGUMENT if kind == PARAMETER else MUTATES_UNKNOWN
+                    if names:
+                        region.writes.add("." + names[0])
 
     def _close_patterns(self, region: Region) -> None:
         for receiver, prefix, suffix, line in self.patterns or ():
+            ends = {(prefix, suffix)}
             if prefix[:1] == "$":  # the name of a local that holds the attribute's name
-                kind = self.bound.get(prefix[1:], UNKNOWN)
-                ends = kind[1:].split("|") if kind[0] == "$" else ["", ""]
-                prefix, suffix = ends[0], ends[1]
-            kind, receiver = self._classify(receiver, region) if receiver else (UNKNOWN, "")
-            if kind in (LITERAL, INNER):
-                continue
-            if kind:
-                receiver = "self" if kind == RECEIVER and not receiver else ""
-            found = (receiver, prefix, suffix, line)
-            if self.outer is None or kind:
-                region.patterns.add(found)
-            elif self.outer.patterns is None:
-                self.outer.patterns = {found}
-            else:
-                self.outer.patterns.add(found)
+                kinds = self.bound.get(prefix[1:], UNKNOWN)
+                texts = [kinds] if isinstance(kinds, str) else kinds
+                ends = {(*kind[1:].split("|"),) if kind[0] == "$" else ("", "") for kind in texts}  # type: ignore[misc]
+            for kind, moved in self._expand(receiver) if receiver else [(UNKNOWN, "")]:
+                if kind in (LITERAL, INNER, FRESH):
+                    continue
+                if kind:
+                    moved = "self" if kind == RECEIVER and not moved else ""
+                found = {(moved, start, end, line) for start, end in ends}
+                if self.outer is None or kind:
+                    region.patterns |= found
+                else:
+                    self.outer.patterns = (self.outer.patterns or set()) | found
 
 
 class BodyFrame(Frame):
@@ -296,3 +313,32 @@ def attributes_of(rest: str) -> list[str]:
 def _extend(reference: str, rest: str) -> str:
     """`@module|name` followed by the rest of a chain."""
     return reference + (rest[1:] if reference[-1] == "|" and rest[:1] == "." else rest)
+
+
+def join(chain: str, rest: str) -> str | None:
+    """`chain` followed by `rest`; None where the chain's end is of no known kind any more."""
+    if not rest:
+        return chain
+    if chain[-1] in ")]" and rest[0] in "([":
+        return None
+    if chain[0] == "@" and chain[-1] == "|" and rest[0] in "([":
+        return None
+    return _extend(chain, rest)
+
+
+def _cut(chain: str) -> tuple[str, str]:
+    """A chain up to its second call or item, and the rest: what comes after two unknown steps is anybody's."""
+    first = min([i for i in (chain.find("()"), chain.find("[]")) if i >= 0], default=-1)
+    if first < 0:
+        return chain, ""
+    second = min([i for i in (chain.find("()", first + 2), chain.find("[]", first + 2)) if i >= 0], default=-1)
+    return (chain, "") if second < 0 else (chain[:second], chain[second:])
+
+
+def part_of(chain: str | None) -> str:
+    """The kind of a local that holds an element of what a chain names."""
+    if chain is None:
+        return UNKNOWN
+    if chain[-1] in ")]":
+        chain = chain[:-2]
+    return f"~{chain}[]" if "(" not in chain and "[" not in chain and chain[-1] != "|" else UNKNOWN

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hitsave.analysis.expressions import arguments, chain_of, text_ends
 from hitsave.analysis.summary import MUTATES_UNKNOWN
-from hitsave.analysis.walker import SPECIAL, Walker
+from hitsave.analysis.walker import FILENAME, SPECIAL, Walker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,7 @@ def _exec(w: Walker, node: ast.Call, callee: str) -> str | None:
     code = node.args[0]
     if isinstance(code, Constant) and isinstance(code.value, str):
         try:
-            tree = ast.parse(code.value)
+            tree = ast.parse(code.value, FILENAME)
         except (SyntaxError, ValueError):
             return ""
         for statement in tree.body:

@@ -6,11 +6,11 @@ import ast
 from ast import Attribute, Constant, Name
 from typing import Any
 
-from hitsave.analysis.expressions import bind_parameters, parameters
-from hitsave.analysis.scopes import INNER, LITERAL, PARAMETER, UNKNOWN, Frame
+from hitsave.analysis.expressions import bind_parameters, chain_of, note_return, parameters
+from hitsave.analysis.scopes import FRESH, INNER, LITERAL, PARAMETER, RECEIVER, UNKNOWN, BodyFrame, Frame, part_of
 from hitsave.analysis.special import MUTATORS, note_store
 from hitsave.analysis.summary import CALLED, CHECK, MUTATES_ARGUMENT, MUTATES_UNKNOWN, READ, REBINDS_CELL, WEAK
-from hitsave.analysis.walker import HANDLERS, Saved, Walker, ends_of_text, handles
+from hitsave.analysis.walker import FILENAME, HANDLERS, Saved, Walker, ends_of_text, handles
 
 _LITERALS = (ast.List, ast.Dict, ast.Set, ast.Tuple, ast.ListComp, ast.SetComp, ast.DictComp, ast.Constant, ast.JoinedStr)
 
@@ -49,7 +49,7 @@ def annotation(w: Walker, node: ast.expr | None, name: str) -> None:
     text = node.value if isinstance(node, Constant) else None
     if isinstance(text, str):
         try:
-            node = ast.parse(text.strip(), mode="eval").body  # a quoted annotation means what it says
+            node = ast.parse(text.strip(), FILENAME, mode="eval").body  # a quoted annotation means what it says
         except (SyntaxError, ValueError):
             w.emit(repr(text))
     w.visit(node)
@@ -135,7 +135,7 @@ def _class(w: Walker, node: ast.ClassDef) -> None:
 def _return(w: Walker, node: ast.Return) -> None:
     w.emit("return:")
     if node.value is not None:
-        w.visit(node.value)
+        note_return(w, node.value, w.visit(node.value))
     else:
         w.emit("-:")
 
@@ -151,7 +151,7 @@ def _expression(w: Walker, node: ast.Expr) -> None:
         return
     chain = w.visit(value)
     # Outside functions a method called for its effect is taken to change its object.
-    if chain and w.frame.outer is None and chain[-2:] == "()" and "." in chain:
+    if chain and w.frame.__class__ is BodyFrame and chain[-2:] == "()" and "." in chain:
         w.frame.write("~" + chain[:-2].rpartition(".")[0])
 
 
@@ -165,23 +165,41 @@ def _assign(w: Walker, node: ast.Assign) -> None:
             w.emit(target.id)  # type: ignore[attr-defined]
             bind(w, target.id, value, chain)  # type: ignore[attr-defined]
         else:
-            store(w, target)
+            store(w, target, part_of(chain))
     w.emit(";")
 
 
 def bind(w: Walker, name: str, value: ast.expr, chain: str | None) -> None:
     """Bind a local to what is known of its value."""
-    kind = UNKNOWN
+    for kind in kinds_of(value, chain):
+        w.frame.bind(name, kind)
+
+
+def kinds_of(value: ast.expr, chain: str | None) -> list[str]:
+    """The kinds of a local that is bound to an expression; `chain` is what walking it returned."""
     if chain is not None:
-        if chain[0] == "@":
-            kind = chain if chain[-1] != ")" else UNKNOWN
-        elif chain[-2:] == "()" and chain != "super()":
-            kind = "=" + chain[:-2]
-    elif ends := ends_of_text(value):
-        kind = f"${ends[0]}|{ends[1]}" if "|" not in ends[0] + ends[1] and " " not in ends[0] + ends[1] else LITERAL
-    elif is_plain(value):
-        kind = LITERAL
-    w.frame.bind(name, kind)
+        if chain.endswith(".__new__()"):
+            return [RECEIVER]  # `object.__new__(cls)`: what `self` is elsewhere
+        return [chain if chain[0] == "@" and chain[-1] not in ")]" else "~" + chain]
+    if ends := ends_of_text(value):
+        is_simple = "|" not in ends[0] + ends[1]
+        return [f"${ends[0]}|{ends[1]}" if is_simple else LITERAL]
+    if is_plain(value):
+        return [LITERAL]
+    kind = value.__class__
+    if kind is ast.IfExp:
+        return _kinds_of_all([value.body, value.orelse])  # type: ignore[attr-defined]
+    if kind is ast.BoolOp:
+        return _kinds_of_all(value.values)  # type: ignore[attr-defined]
+    if kind is ast.NamedExpr:
+        return _kinds_of_all([value.value])  # type: ignore[attr-defined]
+    if kind is ast.Lambda:
+        return [INNER]
+    return [FRESH if kind in (ast.BinOp, ast.UnaryOp, ast.Compare, ast.GeneratorExp) else UNKNOWN]
+
+
+def _kinds_of_all(values: list[ast.expr]) -> list[str]:
+    return [kind for value in values for kind in kinds_of(value, chain_of(value))]
 
 
 def is_plain(value: ast.expr) -> bool:
@@ -189,11 +207,12 @@ def is_plain(value: ast.expr) -> bool:
     return isinstance(value, _LITERALS) and not (isinstance(value, Constant) and value.value is None)
 
 
-def store(w: Walker, target: Any) -> None:
-    """Walk the target of an assignment, a deletion, a loop, a `with`."""
+def store(w: Walker, target: Any, held: str = UNKNOWN) -> None:
+    """Walk the target of an assignment, a deletion, a loop, a `with`; names in it are bound to `held`."""
     kind = target.__class__
     if kind is Name:
-        store_name(w, target.id)
+        w.emit(target.id)
+        w.frame.bind(target.id, held)
     elif kind is Attribute:
         w.emit(".=")
         mode, w.mode = w.mode, WEAK
@@ -213,11 +232,11 @@ def store(w: Walker, target: Any) -> None:
         w.visit(target.slice)
     elif kind is ast.Starred:
         w.emit("*:")
-        store(w, target.value)
+        store(w, target.value, held)
     else:
         w.emit("(,")
         for element in target.elts:
-            store(w, element)
+            store(w, element, held)
         w.emit(";")
 
 
@@ -286,8 +305,8 @@ def _type_alias(w: Walker, node: Any) -> None:
 @handles("For", "AsyncFor")
 def _for(w: Walker, node: Any) -> None:
     w.emit(f"{node.__class__.__name__}:")
-    w.visit(node.iter)
-    store(w, node.target)
+    chain = w.visit(node.iter)
+    store(w, node.target, part_of(chain))
     block(w, node.body)
     block(w, node.orelse)
 
@@ -309,20 +328,24 @@ def _if(w: Walker, node: ast.If) -> None:
             w.visit(statement)
         return
     w.emit("if:")
-    if (
-        not otherwise
-        and test.__class__ is ast.Compare
-        and test.ops[0].__class__ is ast.In  # type: ignore[attr-defined]
-        and len(body) == 1
-        and body[0].__class__ is ast.Raise
-    ):  # `if name in REGISTRY: raise`: what others registered can only make this fail
-        mode, w.mode = w.mode, WEAK
-        w.visit(test)
-        w.mode = mode
+    if not otherwise and body[-1].__class__ is ast.Raise and all(s.__class__ is ast.Assign for s in body[:-1]):
+        guard(w, test)
     else:
         w.visit(test)
     block(w, body)
     block(w, otherwise)
+
+
+def guard(w: Walker, test: ast.expr) -> None:
+    """Walk a test that can only make the code fail. In `if name not in REGISTRY: raise` the registry counts by its
+    definition, and not by all that others put into it: an exception is never stored.
+    """
+    is_membership = test.__class__ is ast.Compare and test.ops[0].__class__ in (ast.In, ast.NotIn)  # type: ignore[attr-defined]
+    mode = w.mode
+    if is_membership:
+        w.mode = WEAK
+    w.visit(test)
+    w.mode = mode
 
 
 def type_checking_branch(w: Walker, test: ast.expr) -> bool | None:
@@ -341,12 +364,12 @@ def type_checking_branch(w: Walker, test: ast.expr) -> bool | None:
 def _with(w: Walker, node: Any) -> None:
     w.emit(f"{node.__class__.__name__}:")
     for item in node.items:
-        w.visit(item.context_expr)
+        chain = w.visit(item.context_expr)
         variable = item.optional_vars
         if variable is None:
             w.emit("-:")
         else:
-            store(w, variable)
+            store(w, variable, part_of(chain))
     block(w, node.body)
 
 
@@ -381,7 +404,7 @@ def _try(w: Walker, node: Any) -> None:
 @handles("Assert")
 def _assert(w: Walker, node: ast.Assert) -> None:
     w.emit("assert:")
-    w.visit(node.test)
+    guard(w, node.test)
     if node.msg is None:
         w.emit("-:")
     else:

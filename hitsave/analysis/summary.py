@@ -40,7 +40,8 @@ class Facts(Record):
     unknown callee, "*" for an unknown argument). `writes` are `=NAME` (rebinds a global), `~chain` (changes what the
     chain names), `self.x`, `.x` (an attribute of something unknown), `*` (computed). `keys` are (chain, constant)
     where an environment variable may be read. `patterns` are computed names in getattr: (receiver, prefix, suffix,
-    line). `opaque` are (construct, line) that no analysis can follow.
+    line). `opaque` are (construct, line) that no analysis can follow. `returns` are the chains that a function returns
+    or yields, "?" among them for anything else.
     """
 
     reads: tuple[tuple[str, int], ...] = ()
@@ -53,6 +54,7 @@ class Facts(Record):
     patterns: tuple[tuple[str, str, str, int], ...] = ()
     opaque: tuple[tuple[str, int], ...] = ()
     flags: int = 0
+    returns: tuple[str, ...] = ()
 
 
 NO_FACTS = Facts()

@@ -27,6 +27,9 @@ HANDLERS: dict[type[ast.AST], Callable[[Walker, Any], str | None]] = {}
 # the result is ("" for none).
 SPECIAL: dict[str, Callable[[Walker, ast.Call, str], str | None]] = {}
 
+# The file name under which text is parsed: warnings of the parser under it are silenced.
+FILENAME = "<hitsave analysis>"
+
 Saved = tuple[Frame, dict[str, int], int, "str | None"]
 
 

@@ -14,6 +14,7 @@ import ast
 import gc
 import sys
 import threading
+import warnings
 from ast import AnnAssign, Assign, ClassDef, Constant, Expr, Name
 from typing import Any
 
@@ -45,7 +46,7 @@ from hitsave.analysis.summary import (
     Statement,
     Value,
 )
-from hitsave.analysis.walker import Walker, digest_tokens
+from hitsave.analysis.walker import FILENAME, Walker, digest_tokens
 from hitsave.digest import digest_text
 from hitsave.source import Source
 
@@ -58,17 +59,24 @@ def summarise(source: Source) -> ModuleSummary:
     """The summary of a source. Raises `SyntaxError` where Python would, and nothing else.
 
     About the cost of parsing, twice. The collector is paused meanwhile: a syntax tree is many objects and no garbage.
+    Warnings of the parser were given when the source was compiled, so a filter for our file name alone stands in the
+    list for as long. Not `warnings.catch_warnings`: that makes Python forget which warnings it has shown.
     """
+    quiet = ("ignore", None, Warning, FILENAME, 0)
+    warnings.filters.insert(0, quiet)  # type: ignore[attr-defined]
     enabled = gc.isenabled()
     gc.disable()
     try:
-        try:
-            return _Summariser(source).run()
-        except RecursionError:
-            return _summarise_deep(source)
+        return _Summariser(source).run()
+    except RecursionError:
+        return _summarise_deep(source)
+    except SyntaxError as error:
+        error.filename = source.path or f"<{source.module}>"
+        raise
     finally:
         if enabled:
             gc.enable()
+        warnings.filters.remove(quiet)  # type: ignore[attr-defined]
 
 
 def _summarise_deep(source: Source) -> ModuleSummary:
@@ -116,7 +124,7 @@ class _Summariser:
 
     def run(self) -> ModuleSummary:
         source = self.source
-        tree = ast.parse(source.data)
+        tree = ast.parse(source.data, FILENAME)
         text = docstring(tree.body)
         self.block(tree.body, ())
         for statement in self.statements:
