@@ -26,6 +26,7 @@ from time import time
 
 from hitsave.digest import blake2b
 from hitsave.store.packing import BlobRef
+from hitsave.store.places import make_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ class BlobFolder:
         target = os.path.join(self.path, file_name(ref))
         folder = os.path.dirname(target)
         if folder not in self._made:
-            os.makedirs(folder, 0o700, exist_ok=True)
+            make_private(self.path)
+            make_private(folder)
             self._made.add(folder)
         temporary = os.path.join(folder, f"{os.getpid()}-{os.urandom(6).hex()}{TEMPORARY}")
         try:
@@ -223,7 +225,8 @@ def _create(path: str) -> int:
     try:
         return os.open(path, flags, 0o600)
     except FileNotFoundError:  # somebody removed the folder since we made it
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        make_private(os.path.dirname(os.path.dirname(path)))
+        make_private(os.path.dirname(path))
         return os.open(path, flags, 0o600)
 
 

@@ -122,6 +122,7 @@ class Database:
         # writing, the file may be read as it lies.
         for options in ("mode=ro", "mode=ro&immutable=1"):
             connection = _sqlite3.connect(f"file:{path}?{options}", READ_TIMEOUT_S, 0, None, False, uri=True)
+            connection.text_factory = bytes  # a row that was tampered with must not fail the whole query
             try:
                 tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'Cache'").fetchone()
                 connection.execute("PRAGMA mmap_size = 0").fetchall()
@@ -188,7 +189,10 @@ class Database:
         with FileLock(self.places.flight + ".open", OPENING, timeout_s=WRITE_TIMEOUT_S):
             self._cache = self._open_or_make()
         status = os.stat(self.places.database)
-        self._identity = status.st_dev, status.st_ino
+        identity = status.st_dev, status.st_ino
+        if self._identity is not None and identity != self._identity:
+            self.generation += 1
+        self._identity = identity
         self._reads_paused_until = 0.0
         return self._cache
 
@@ -230,8 +234,9 @@ class Database:
     # Both
 
     def close(self) -> None:
-        """Close both connections; the next use opens them again."""
+        """Close both connections; the next use opens them again, also after a failure."""
         with self._writing, self._reading:
+            self._paused_until = self._reads_paused_until = 0.0
             self._close_reader()  # first: the last connection to close tidies up, which a reader can't
             try:
                 self._close_cache()

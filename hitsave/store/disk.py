@@ -44,6 +44,8 @@ IN_ROW_BYTES = 1 << 10
 ONE = "SELECT key, store_time, value FROM Cache WHERE key = ? AND raw = 1"
 PAGE = "SELECT key, store_time, value FROM Cache WHERE key > ? AND key < ? AND raw = 1 ORDER BY key LIMIT 1000"
 KEYS = "SELECT key FROM Cache WHERE key >= ? AND key < ? AND raw = 1 ORDER BY key"
+KEYS_BEFORE = KEYS.replace(" ORDER", " AND store_time < ? ORDER")
+AFTER_ROWS = b"\xff" * (packing.ROW_KEY_BYTES + 1)
 SUPERSEDED = "superseded"
 
 
@@ -93,7 +95,7 @@ class DiskStore:
         """The seals; None (said once) if there is no key that can be trusted."""
         if self._trust is None and not self._untrusted:
             try:
-                self._trust = Trust(open_machine_keys(self._config_dir, self._accepted), self._namespace)
+                self._trust = Trust(self.keys(), self._namespace)
             except (StoreError, OSError) as error:
                 self._untrusted = True
                 hint = getattr(error, "hint", "") or "Run `hitsave doctor`."
@@ -191,6 +193,12 @@ class DiskStore:
         trust = self._trust or self._open_keys()
         if trust is None:
             return
+        generation = self.database.generation
+        self._save(trust, evaluation, blob)
+        if self.database.generation != generation:
+            self._save(trust, evaluation, blob)  # into another file than we thought, where the shared parts are missing
+
+    def _save(self, trust: Trust, evaluation: Evaluation, blob: Blob) -> None:
         row_key, digest, rows = self._row_key(evaluation)
         ref: BlobRef | None = None
         payload, tag = b"", None
@@ -235,12 +243,21 @@ class DiskStore:
 
     def located_entries(self) -> Iterator[tuple[Evaluation, bytes | BlobRef, bytes]]:
         """Every authentic evaluation, with its encoded result or where that is, and its row key."""
-        last, end = b"\x80", b"\xff" * (packing.ROW_KEY_BYTES + 1)
-        while rows := self.database.rows(PAGE, (last, end)):
+        last = b"\x80"
+        while rows := self.database.rows(PAGE, (last, AFTER_ROWS)):
             last = rows[-1][0]
+            self.groups.fetch([row[0][:4] + row[0][12:] for row in rows])
             for row in rows:
                 for evaluation, where in self.verified((row,)):
                     yield evaluation, where, row[0]
+
+    def row_keys(self) -> list[bytes]:
+        """The row key of every entry, authentic or not."""
+        return [key for (key,) in self.database.rows(KEYS, (b"\x80", AFTER_ROWS))]
+
+    def keys(self) -> KeyRing:
+        """The keys of this machine. Raises `StoreError` if they can't be trusted, read or made."""
+        return open_machine_keys(self._config_dir, self._accepted)
 
     def supersede(self, marks: Iterable[Mark]) -> None:
         """Mark code as replaced by newer code."""
@@ -296,10 +313,10 @@ class DiskStore:
         """Forget a record; whether it was there."""
         return self.database.delete([_record_key(kind, name)]) > 0
 
-    def record_names(self, kind: str) -> list[str]:
-        """The names of all records of `kind`, sorted."""
+    def record_names(self, kind: str, before: float = float("inf")) -> list[str]:
+        """The names of all records of `kind` that were last written `before` that time, sorted."""
         first = _record_key(kind, "")
-        rows = self.database.rows(KEYS, (first, first[:-1] + b"\x01"))
+        rows = self.database.rows(KEYS_BEFORE, (first, first[:-1] + b"\x01", before))
         return sorted(str(key[len(first) :], "utf-8", "surrogateescape") for (key,) in rows)
 
     # The whole

@@ -76,6 +76,16 @@ class Results:
         """The bytes at `ref`, verified; None if they are gone, or damaged (said once, and removed)."""
         return self._read_row(ref) if ref.place == "row" else self._read_file(ref, size_bytes, ring, verify=verify)
 
+    def is_right(self, ref: BlobRef, size_bytes: int, folder: BlobFolder) -> bool | None:
+        """Whether what lies at `ref` is what it should be; None if nothing does. `folder` decides how thoroughly."""
+        if ref.place == "row":
+            rows = self._database.rows(GET, (packing.blob_key(ref.digest),))
+            return blake2b(rows[0][0], digest_size=32).digest() == ref.digest if rows else None
+        try:
+            return folder.read(ref, size_bytes, verify=True) is not None
+        except OSError:
+            return None
+
     def _read_row(self, ref: BlobRef) -> bytes | None:
         key = packing.blob_key(ref.digest)
         for (data,) in self._database.rows(GET, (key,)):
