@@ -10,6 +10,7 @@ Decorating opens nothing, reads no configuration and starts no thread.
 
 from __future__ import annotations
 
+from hitsave.decorated import note
 from hitsave.errors import UsageError
 from hitsave.evaluator.memo import Memo, Options
 from hitsave.evaluator.wrapper import build_wrapper, connect
@@ -181,6 +182,7 @@ def _decorate(thing: Any, options: Options, site: Site | None) -> Any:
     made = Memo(thing, Symbol(site[0]) if site else _symbol_of(thing), options, site)
     wrapper = build_wrapper(made, _first_call(made))
     made.wrapper = wrapper
+    note(made)
     wrapper.__dict__["__hitsave_memo__"] = made
     from hitsave.functions import attach
 

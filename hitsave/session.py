@@ -36,6 +36,7 @@ class Session:
     """All parts of hitsave, wired for one project and one configuration. Safe to use from any thread."""
 
     def __init__(self, config: Config, project: Project) -> None:
+        from hitsave.decorated import decorated
         from hitsave.evaluator.code import Codebook
         from hitsave.evaluator.conditions import Conditions
         from hitsave.evaluator.evaluator import Evaluator
@@ -60,7 +61,7 @@ class Session:
         packages = Packages(config.third_party, dict(config.third_party_packages))
         self.book: Codebook = Codebook(project, loaded(), self.disk, packages)
         self.conditions = Conditions(project, self.disk)
-        self.planner = Planner(self.book, config, self._keep_code)
+        self.planner = Planner(self.book, config, self._keep_code, decorated)
         self.look = LookUp(self.store, self.conditions, self.planner, self._evaluate_child)
         recorder = Recorder(config, self.store, self.conditions, self.planner, self.notices, self._details)
         self.evaluator = Evaluator(config, self.planner, self.look, recorder, self.disk.flights, self.notices)

@@ -60,9 +60,8 @@ class LookUp:
 
     def find(self, asked: Asked) -> Hit | None:
         """The newest stored evaluation that holds for the call, with its result; None if there is none."""
-        live = self.planner.live_digests
         for evaluation in self.store.find(asked.key):
-            if self.is_fresh(evaluation, asked.memo.options.ttl) and self.conditions.hold(evaluation.observed, live):
+            if self._holds_exactly(asked, evaluation):
                 hit = self._decoded(evaluation, spared=False)
                 if hit is not None:
                     return hit
@@ -70,9 +69,8 @@ class LookUp:
 
     def holds(self, asked: Asked) -> Evaluation | None:
         """As `find`, without loading the result and without evaluating anything."""
-        live = self.planner.live_digests
         for evaluation in self.store.find(asked.key):
-            if self.is_fresh(evaluation, asked.memo.options.ttl) and self.conditions.hold(evaluation.observed, live):
+            if self._holds_exactly(asked, evaluation):
                 return evaluation
         return next(iter(self._spared(asked, self._stored_child)), None)
 
@@ -96,6 +94,19 @@ class LookUp:
         return None
 
     # -- private -----------------------------------------------------------------------------------------------------
+
+    def _holds_exactly(self, asked: Asked, evaluation: Evaluation) -> bool:
+        """Whether an evaluation under the very key holds.
+
+        The fingerprint says that the code which can be seen to be reached is what it was. What was reached in ways
+        that can't be seen is compared on its own.
+        """
+        observed = evaluation.observed
+        return (
+            self.is_fresh(evaluation, asked.memo.options.ttl)
+            and (not observed.reached or self._is_unchanged(asked, observed))
+            and self.conditions.hold(observed, self.planner.live_digests)
+        )
 
     def _decoded(self, evaluation: Evaluation, *, spared: bool) -> Hit | None:
         blob = self.store.load(evaluation)

@@ -88,7 +88,11 @@ class Planner:
     """Makes plans, and keeps them while they stand."""
 
     def __init__(
-        self, book: Codebook, config: Config, keep_code: Callable[[Fingerprint, Closure], None]
+        self,
+        book: Codebook,
+        config: Config,
+        keep_code: Callable[[Fingerprint, Closure], None],
+        decorated: Callable[[Symbol], Memo | None],
     ) -> None:
         self.book = book
         self.config = config
@@ -96,6 +100,7 @@ class Planner:
         self.bindings = Bindings(book, self.live)
         self._memos: dict[Symbol, ref[Memo]] = {}
         self._keep_code = keep_code
+        self._decorated = decorated  # the memoised function of that name, called before or not
         self._kept: set[str] = set()
         self._ever: set[Symbol] = set()
         self._ever_seen = 0
@@ -108,7 +113,12 @@ class Planner:
     def memo(self, name: Symbol) -> Memo | None:
         """The memoised function of that name, if there is one in this process."""
         known = self._memos.get(name)
-        return None if known is None else known()
+        memo = None if known is None else known()
+        if memo is None:
+            memo = self._decorated(name)
+            if memo is not None:
+                self.add(memo)
+        return memo
 
     def memos(self) -> list[Memo]:
         """All memoised functions that were called in this process and are still alive."""
