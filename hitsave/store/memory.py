@@ -72,7 +72,7 @@ class MemoryStore:
                 self._drop(evaluation)
             return
         # A copy where the bytes could change: arrays share memory with their encoded form.
-        data = blob.data if type(blob.data) is bytes else b"".join(blob.buffers())
+        data = blob.data if type(blob.data) is bytes and not blob.parts else b"".join(blob.buffers())
         kept = Blob(blob.codec, data, blob.size_bytes)
         with self._lock:
             self._drop(evaluation)
