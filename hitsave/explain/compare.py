@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from hitsave.analysis import Codebase, ModuleSummary, definition_text, summarise
+from hitsave.analysis import Codebase, ModuleSummary, summarise
 from hitsave.digest import Digest
 from hitsave.evaluation import Observed
 from hitsave.explain.record import Change, CodeState
@@ -77,19 +77,23 @@ class StoredCode:
 
 
 def text_of(code: Code, symbol: Symbol) -> str | None:
-    """The lines of a definition; None if this code has none of that name."""
-    source = code.source(module_of(symbol))
-    return definition_text(source, symbol) if source else None
-
-
-def line_of(code: Code, symbol: Symbol) -> int | None:
-    """The line where a definition starts; None if it has none of its own."""
-    source, text = code.source(module_of(symbol)), text_of(code, symbol)
-    if source is None or not text or qualname_of(symbol) == MODULE:
+    """The lines of a definition, of all its bindings where it has several; None if this code has none of that name."""
+    source, spans = code.source(module_of(symbol)), spans_of(code, symbol)
+    if source is None or not spans:
         return None
-    whole = source.data.decode("utf-8", "replace")
-    at = whole.find(text)
-    return None if at < 0 else whole.count("\n", 0, at) + 1
+    # Lines as the parser counts them: a form feed or a vertical tab ends none.
+    lines = source.data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join("\n".join(lines[first - 1 : last]) for first, last in spans) + "\n"
+
+
+def spans_of(code: Code, symbol: Symbol) -> list[tuple[int, int]]:
+    """The first and last lines of each binding of a symbol; for a module's top level, of each statement."""
+    summary = code.find(module_of(symbol))
+    if summary is None:
+        return []
+    qualname = qualname_of(symbol)
+    parts = summary.statements if qualname == MODULE else summary.definitions.get(qualname, ())
+    return [(part.line, part.end_line) for part in parts]
 
 
 def code_changes(
@@ -113,7 +117,7 @@ def code_changes(
     for index, name in enumerate(changed):
         diff = definition_diff(text_of(before, name), text_of(after, name)) if index < DIFFS else ""
         holder = after if name in new else before
-        line = line_of(holder, name)
+        spans = spans_of(holder, name)
         file = locate(module_of(name)) or module_of(name)
         found.append(
             Change(
@@ -123,7 +127,7 @@ def code_changes(
                 after=new.get(name, Digest("")),
                 path=paths[name],
                 diff=diff,
-                where=f"{file}:{line}" if line else file,
+                where=f"{file}:{spans[0][0]}" if spans else file,
                 ran=ran is None or name in ran,
             )
         )
