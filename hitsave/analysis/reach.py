@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 # How an entity was reached.
 SHAPE = 1  # a class only tested for, a class attribute nobody names, a value only written to, a pickling method
-MENTION = 2  # named by code of the call
-EARLIER = 3  # named by what may have run earlier in this process, and left state
-UNCUT = 4  # may have run when modules were imported, or runs out of sight: its body counts whether it ran or not
+ASIDE = 2  # led to by pickling methods only: entered, but what others put into registries read there is left out
+MENTION = 3  # named by code of the call
+EARLIER = 4  # named by what may have run earlier in this process, and left state
+UNCUT = 5  # may have run when modules were imported, or runs out of sight: its body counts whether it ran or not
 
 # Methods that outside code is wont to call on objects it is given.
 PROTOCOL = frozenset(
@@ -44,6 +45,8 @@ PROTOCOL = frozenset(
 _CONSTRUCTORS = frozenset({
     "__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__prepare__", "__attrs_post_init__",
 })  # fmt: skip
+_ATTRIBUTES = frozenset({"__doc__", "__name__", "__qualname__", "__module__", "__signature__", "__wrapped__",
+                         "__annotations__", "__dict__", "__all__", "__version__", "__author__"})  # fmt: skip
 # Dunders that run on request only, not by an operator.
 # Dunders that pickling and copying call. They count in a class that is reached, since results may be stored that way,
 # but lead on only where the closure itself copies or pickles.
@@ -179,9 +182,9 @@ class Reach:
         if entity.has_function and entity not in self.followed and (phase := self._phase(entity, level)):
             self.followed[entity] = None
             self._absorb(self.graph.body(entity), phase, entity, "body")
-        elif entity.has_function and entity in self.followed and level > known and level == UNCUT and self.ran is not None:
-            self._absorb(self.graph.body(entity), UNCUT, entity, "body")
-        if level > SHAPE >= known:
+        elif entity in self.followed and (known <= ASIDE < level or (level == UNCUT and self.ran is not None)):
+            self._absorb(self.graph.body(entity), self._phase(entity, level), entity, "body")
+        if level > ASIDE >= known:
             self._add_effects(entity)
 
     def _phase(self, entity: Entity, level: int) -> int:
@@ -189,16 +192,16 @@ class Reach:
         if level == SHAPE:
             return 0
         if self.ran is None:
-            return MENTION
+            return min(level, MENTION)
         if level == UNCUT or self.graph.is_foreign(entity):
             return UNCUT
         if entity.symbol in self.ran:
-            return EARLIER if level == EARLIER else MENTION
+            return level
         return EARLIER if level == EARLIER and entity.symbol in self.earlier else 0
 
     def _absorb(self, edges: Edges, phase: int, source: Entity | None, region: str) -> None:
         self.edges.append((edges, source, region))
-        level = MENTION if phase == UNCUT or self.ran is None else phase
+        level = MENTION if phase == UNCUT else phase
         everything = phase == UNCUT and self.ran is not None
         called_too = everything and bool(edges.flags & CALLS_UNKNOWN)
         for entity, bits in edges.mentions.items():
@@ -219,7 +222,7 @@ class Reach:
         for owner, name in edges.demands:
             self._demand(owner, name, level, source)
         if edges.pickles and _PICKLED not in self.names:
-            self._read_name(_PICKLED, level, source)
+            self._read_name(_PICKLED, ASIDE, source)
         if edges.parent and source is not None and (owner := self.graph.own_class(source)) is not None:
             for name in edges.parent:
                 self._demand_super(owner, name, level, source)
@@ -232,7 +235,7 @@ class Reach:
                 self.activate(module)
         for owner in edges.escapes:
             self._escape(owner, level, source)
-        if self.effects is not None and (targets := edges.targets()) - self._strong.keys():
+        if self.effects is not None and level > ASIDE and (targets := edges.targets()) - self._strong.keys():
             self._want_effects(targets, source)
         for thing, prefix, suffix, _ in edges.attribute_patterns:
             self._add_pattern(thing, prefix, suffix, level, source)
@@ -265,7 +268,8 @@ class Reach:
     def _register(self, member: Entity, name: str, source: Entity | None) -> None:
         self._members.setdefault(name, []).append(member)
         level = self.names.get(name, 0)
-        level = max(level, self.all_members)
+        if name not in _PICKLING and name != _PICKLED:
+            level = max(level, self.all_members)
         for prefix, suffix, reached in self.prefixes:
             if reached > level and name.startswith(prefix) and name.endswith(suffix):
                 level = reached
@@ -315,7 +319,7 @@ class Reach:
             found = entity.module.entity(f"{entity.qualname}.{name}")
             if found is None:
                 continue
-            is_dunder = name in _CONSTRUCTORS if self._construct_only else name.startswith("__") and name.endswith("__")
+            is_dunder = name in _CONSTRUCTORS if self._construct_only else _is_protocol(name)
             if found.has_function and name in _PICKLING:
                 self.mention(found, SHAPE, entity)
                 self._register(found, _PICKLED, entity)
@@ -430,9 +434,10 @@ class Reach:
                         self.mention(member, level, source)
         elif self.all_members < level:
             self.all_members = level
-            for members in list(self._members.values()):
-                for member in members:
-                    self.mention(member, level, source)
+            for name, members in list(self._members.items()):
+                if name not in _PICKLING and name != _PICKLED:
+                    for member in members:
+                        self.mention(member, level, source)
 
     def _demand_matching(self, owner: Entity, prefix: str, suffix: str, level: int, source: Entity | None) -> None:
         """A computed name on an object of a known class: any matching member, of it and of its subclasses."""
@@ -516,6 +521,11 @@ class Reach:
                 self.add_statement(module, contributor, source)
             else:
                 self.mention(contributor, MENTION, source)
+
+
+def _is_protocol(name: str) -> bool:
+    """Is this a method that Python calls by itself? Others are read by name like any attribute."""
+    return name.startswith("__") and name.endswith("__") and name not in _ATTRIBUTES
 
 
 def _builtin_methods(outside: tuple[str, ...]) -> set[str]:
