@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from vega_datasets import local_data
 
+import hitsave
 from hitsave import memo
 
 WET_MM = 0.5
@@ -73,3 +74,4 @@ if __name__ == "__main__":
     started = time.perf_counter()
     print(report(local_data.seattle_weather.filepath))
     print(f"took {time.perf_counter() - started:.2f} s")
+    print(hitsave.report())

@@ -19,6 +19,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+import hitsave
 from hitsave import experiment
 
 COSTS = [0.1, 1.0, 10.0]
@@ -77,3 +78,4 @@ if __name__ == "__main__":
     output = Path(__file__).parent / "output" / "sweep.png"
     draw(results, output)
     print(f"plot: {output.name}, took {time.perf_counter() - started:.2f} s")
+    print(hitsave.report())

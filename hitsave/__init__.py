@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hitsave.errors import HitSaveError, HitSaveWarning, ImpureWarning, NotCachedWarning
     from hitsave.functions import CacheInfo, MemoFunction
     from hitsave.importhook import install_import_hook
+    from hitsave.reporting import Report, report
     from hitsave.session import Session, configure, isolated
     from hitsave.values import register_codec, register_hasher
     from hitsave.version import __version__
@@ -33,6 +34,7 @@ __all__ = [
     "ImpureWarning",
     "MemoFunction",
     "NotCachedWarning",
+    "Report",
     "Session",
     "__version__",
     "configure",
@@ -42,6 +44,7 @@ __all__ = [
     "memo",
     "register_codec",
     "register_hasher",
+    "report",
 ]
 
 _HOME = {
@@ -52,6 +55,7 @@ _HOME = {
     "ImpureWarning": "errors",
     "MemoFunction": "functions",
     "NotCachedWarning": "errors",
+    "Report": "reporting",
     "Session": "session",
     "__version__": "version",
     "configure": "session",
@@ -62,6 +66,7 @@ _HOME = {
     "memo": "decorators",
     "register_codec": "values",
     "register_hasher": "values",
+    "report": "reporting",
     "unload_ipython_extension": "notebook",
 }
 

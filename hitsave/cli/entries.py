@@ -16,6 +16,7 @@ from hitsave.errors import UsageError
 from hitsave.evaluation import Evaluation
 from hitsave.symbol import module_of, qualname_of
 
+CALL_WIDTH, RESULT_WIDTH = 60, 32
 SORTS: dict[str, Callable[[Evaluation], Any]] = {
     "age": lambda entry: -entry.started,
     "size": lambda entry: -entry.size_bytes,
@@ -45,8 +46,8 @@ def ls(options: argparse.Namespace, output: Output) -> int:
     rows = [
         (
             entry_id(entry),
-            _call(entry),
-            entry.preview,
+            _in_one_line(_call(entry), CALL_WIDTH),
+            _in_one_line(entry.preview, RESULT_WIDTH),
             age_text(now - entry.started),
             time_text(entry.elapsed_s),
             size_text(entry.size_bytes),
@@ -203,6 +204,11 @@ def _call(entry: Evaluation) -> str:
     if entry.title:
         return f"{module_of(entry.key.symbol)}.{entry.title}"
     return f"{module_of(entry.key.symbol)}.{qualname_of(entry.key.symbol)}(…)"
+
+
+def _in_one_line(text: str, width: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def _results(count: int) -> str:

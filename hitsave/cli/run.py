@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 
 from hitsave.cli.output import Output
@@ -58,7 +59,6 @@ def split(args: Sequence[str]) -> tuple[list[str], tuple[bool, str, list[str]] |
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Run the program. What it raises, `SystemExit` too, goes on its way as under plain Python."""
-    del output
     is_module, target, args = options.program
     for setting in ("mode", "refresh"):
         if getattr(options, setting, None):
@@ -72,8 +72,27 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.memo or options.experiment:
         hook.instrument(memo=options.memo, experiment=options.experiment)
     share_with_children(hook)
+    if options.stats or options.json:
+        _report_at_exit(as_json=options.json)
     (run_module if is_module else run_path)(target, args, hook)
     return 0
+
+
+def _report_at_exit(*, as_json: bool) -> None:
+    import atexit
+
+    def say() -> None:
+        from hitsave.reporting import report
+
+        found = report()
+        if as_json:
+            import json
+
+            sys.stderr.write(json.dumps(found.as_dict()) + "\n")
+        else:
+            sys.stderr.write(f"{found}\n")
+
+    atexit.register(say)
 
 
 def check_program(options: argparse.Namespace) -> None:

@@ -50,6 +50,7 @@ class Memo:
         "options",
         "parameters",
         "plan",
+        "saved_s",
         "site",
         "symbol",
         "__weakref__",
@@ -71,6 +72,7 @@ class Memo:
         self.hits = count()  # warm hits; `next` on it is the cheapest counter there is
         self.lookups = 0  # hits found by the long way
         self.misses = 0
+        self.saved_s = 0.0  # how long what was reused had taken to compute
         self.plan: Plan | None = None
         self.told: set[str] = set()  # warnings already given for this function
         self.wrapper: FunctionType | None = None

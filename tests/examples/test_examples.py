@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -32,6 +33,7 @@ class TestPipeline:
         assert computed(first) == ["report", "features", "clean", "read"]
         second = run.script("examples/etl.py")
         assert computed(second) == []
+        assert re.fullmatch(r"hitsave: 1 reused, 0 computed, saved \d+\.\d\d s", second.lines[-1])
         table = [line for line in first.lines if not line.startswith(("computing", "took", "hitsave"))]
         assert [line for line in second.lines if line in table] == table
 
@@ -76,6 +78,7 @@ class TestSweep:
         assert picture.read_bytes().startswith(b"\x89PNG")
         second = run.script("examples/sweep.py")
         assert sum(line.startswith("training") for line in second.lines) == 0
+        assert second.lines[-1].startswith("hitsave: 9 reused, 0 computed, saved ")
         assert [line for line in first.lines if "gamma" in line and not line.startswith("training")] == [
             line for line in second.lines if "gamma" in line
         ]
