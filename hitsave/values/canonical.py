@@ -230,7 +230,8 @@ class Canonical:
         frame.plain = False
         if number < frame.low:
             frame.low = number
-        return b"^" + _size(frame.number - number)
+        # Negative for a part of this container that was written in full but whose cycle isn't finished.
+        return b"^" + (frame.number - number).to_bytes(4, "little", signed=True)
 
     def _enter(self, value: object) -> bytes | None:
         """The form of `value` if it can be written at once; else None, and it has a frame on the stack."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 
-from hitsave.values.parts import Attributes, Parts
-from hitsave.values.rules.arrays import describe_dtype, elements, hash_in_step
+from hitsave.values.parts import Attributes, Buffer, Parts
+from hitsave.values.rules.arrays import describe_dtype, hash_in_step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,15 +115,35 @@ def _extension_array(value: Any, canonical: Canonical) -> Parts:
     if isinstance(value, arrays.SparseArray):
         held = (value.sp_values, value.sp_index.indices, len(value), value.fill_value)
         return Parts("sparse", str(value.dtype), value.kind, *held)
-    if hasattr(value, "__arrow_array__") and type(value).__name__.startswith("Arrow"):
-        return Parts("arrow", value.dtype, value.__arrow_array__())
     if isinstance(value.dtype, pandas.StringDtype):
-        return Parts("strings", value.dtype, elements(value.to_numpy(dtype=object)))
+        return Parts("strings", value.dtype, *_texts(value))
+    if type(value).__name__ == "ArrowExtensionArray":
+        return Parts("arrow", value.dtype, value.__arrow_array__())
     if type(value).__name__ in ("NumpyExtensionArray", "PandasArray"):
         return Parts("ndarray", str(value.dtype), value.to_numpy())
     from hitsave.values.rules.instances import instance
 
     return instance(value, canonical)
+
+
+def _texts(value: Any) -> tuple[object, ...]:
+    """(which are missing, lengths of the others in characters, the others as UTF-8): whoever keeps them, alike."""
+    numpy: Any = sys.modules["numpy"]
+    missing = numpy.asarray(value.isna())
+    arrow: Any = sys.modules.get("pyarrow")
+    if arrow is not None and type(value).__name__.startswith("Arrow"):
+        compute: Any = __import__("pyarrow.compute", fromlist=["utf8_length"])
+        joined = value.__arrow_array__()
+        joined = joined.combine_chunks() if isinstance(joined, arrow.ChunkedArray) else joined
+        texts = joined.drop_null().cast(arrow.large_string())
+        lengths = compute.utf8_length(texts).to_numpy(zero_copy_only=False).astype("<i8", copy=False)
+        offsets = numpy.frombuffer(texts.buffers()[1] or b"\0" * 8, "<i8")[texts.offset :][: len(texts) + 1]
+        data: Any = memoryview(texts.buffers()[2] or b"")[int(offsets[0]) : int(offsets[-1])]
+    else:
+        held = value.to_numpy(dtype=object)[~missing].tolist()
+        lengths = numpy.fromiter(map(len, held), "<i8", len(held))
+        data = "".join(held).encode("utf-8", "surrogatepass")
+    return missing if missing.any() else None, lengths, Buffer(data)
 
 
 def _dtype(value: Any, canonical: Canonical) -> Parts:
@@ -133,7 +153,8 @@ def _dtype(value: Any, canonical: Canonical) -> Parts:
     if isinstance(value, pandas.DatetimeTZDtype):
         return Parts("DatetimeTZDtype", value.unit, value.tz)
     if isinstance(value, pandas.StringDtype):
-        return Parts("StringDtype", value.storage, value.na_value)
+        # Under pandas 3 every text, column labels too, is kept by pyarrow where that is installed: that's layout.
+        return Parts("StringDtype", value.storage if value.na_value is pandas.NA else "", value.na_value)
     if type(value).__module__.partition(".")[0] == "pandas":
         return Parts("dtype", type(value).__name__, str(value))
     from hitsave.values.rules.instances import instance
