@@ -192,7 +192,8 @@ class Codebook:
         module = self.module_of_file(name)
         if module is None:
             return None
-        qualname = getattr(code, "co_qualname", code.co_name)
+        # Python 3.10 doesn't know qualified names; the line tells the definition.
+        qualname = getattr(code, "co_qualname", "<unknown>" if code.co_name != MODULE else MODULE)
         return self.symbol_at(module, outermost(qualname), code.co_firstlineno)
 
     def is_typed_code(self, code: CodeType) -> bool:

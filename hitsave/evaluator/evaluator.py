@@ -20,7 +20,7 @@ from hitsave.errors import CannotDigest, HitSaveError, NotCachedWarning, Unsound
 from hitsave.evaluation import Key
 from hitsave.evaluator.carrier import Carrier
 from hitsave.evaluator.wrapper import Raised
-from hitsave.observe import watch
+from hitsave.observe import running, watch
 from hitsave.values import digest_arguments
 
 TYPE_CHECKING = False
@@ -103,6 +103,7 @@ class Evaluator:
         args, kwargs = (values, {}) if memo.is_positional else memo.invoke(values)
         if attempt is not None:
             attempt.outer = watch.begin(attempt.sight)
+            self.recorder.arm(attempt.asked, attempt.sight)
         self._deepen()
         clock = time.perf_counter()
         try:
@@ -123,6 +124,7 @@ class Evaluator:
         args, kwargs = memo.invoke(values)
         if attempt is not None:
             watch.begin_beside(attempt.sight)
+            self.recorder.arm(attempt.asked, attempt.sight, stepwise=True)
         clock = time.perf_counter()
         try:
             result = await memo.function(*args, **kwargs)
@@ -227,6 +229,7 @@ class Evaluator:
         if hit is None:
             return None
         asked.memo.lookups += 1
+        asked.memo.saved_s += hit.evaluation.elapsed_s
         self.recorder.note_child(asked, hit.evaluation.result, hit.evaluation.observed)
         self.keep_warm(asked, hit.value)
         return Found(hit.value)
@@ -241,6 +244,7 @@ class Evaluator:
         """Record what was computed; the result itself is handed on."""
         if attempt is None:
             return result
+        running.disarm(attempt.sight)
         watch.end(attempt.sight, attempt.outer)
         try:
             with watch.unseen():
@@ -260,6 +264,7 @@ class Evaluator:
     def failed(self, attempt: Attempt | None) -> None:
         """The body raised: nothing is stored, and whoever called it depends on what it did."""
         if attempt is not None:
+            running.disarm(attempt.sight)
             watch.end(attempt.sight, attempt.outer)
             self.recorder.give_up(attempt.sight, attempt.outer)
             attempt.flight.__exit__(None, None, None)

@@ -45,6 +45,7 @@ def call_generator(evaluator: Evaluator, memo: Memo, values: tuple[Any, ...]) ->
 def _record(evaluator: Evaluator, attempt: Attempt, generator: Any) -> Generator[Any, Any, Any]:
     items: list[Any] = []
     elapsed_s = 0.0
+    evaluator.recorder.arm(attempt.asked, attempt.sight, stepwise=True)
     sent: Any = None
     while True:
         outer = watch.begin(attempt.sight)
@@ -144,6 +145,7 @@ async def call_async_generator(evaluator: Evaluator, memo: Memo, values: tuple[A
         return
     items = []
     watch.begin_beside(attempt.sight)
+    evaluator.recorder.arm(attempt.asked, attempt.sight, stepwise=True)
     clock = time.perf_counter()
     finished = False
     try:

@@ -11,7 +11,7 @@ from hitsave.symbol import Symbol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FunctionType
     from typing import Any
 
@@ -33,6 +33,18 @@ class Options(Record):
     local_only: bool = False
     is_experiment: bool = False
     metrics: Any = None
+
+
+class CacheInfo(Record):
+    """As that of `functools.cache`: unpacks as (hits, misses, maxsize, currsize). `currsize` counts stored results."""
+
+    hits: int
+    misses: int
+    maxsize: int | None
+    currsize: int
+
+    def __iter__(self) -> Iterator[int | None]:
+        return iter(self._values())
 
 
 class Memo:

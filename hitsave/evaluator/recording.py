@@ -56,21 +56,22 @@ class Recorder:
     # -- begin -------------------------------------------------------------------------------------------------------
 
     def begin(self, asked: Asked) -> Sight:
-        """A sight for the evaluation that is about to run, with observation armed."""
+        """A sight for the evaluation that is about to run, with the live values as they are at entry."""
         files.install()
         variables.install()
         sight = Sight()
         sight.revision = self.planner.book.loaded.revision
         sight.live = dict(self.planner.live_digests(asked.plan.values))
-        if self._observes(asked):
-            if not running.arm(sight):
-                sight.gap = "what runs can be observed on Python 3.12 and later only"
-        else:
-            sight.gap = "observation is off"
         return sight
 
-    def _observes(self, asked: Asked) -> bool:
-        return (asked.memo.options.observe or self.config.observe) == "auto"
+    def arm(self, asked: Asked, sight: Sight, *, stepwise: bool = False) -> None:
+        """Observe what runs from now on. `stepwise`: others run on this thread in between."""
+        if (asked.memo.options.observe or self.config.observe) != "auto":
+            sight.gap = "observation is off"
+        elif stepwise and not running.AVAILABLE:
+            sight.gap = "what runs between awaits and yields is observed on Python 3.12 and later only"
+        elif not running.arm(sight):
+            sight.gap = sight.gap or "what runs can't be observed here"
 
     # -- children ----------------------------------------------------------------------------------------------------
 

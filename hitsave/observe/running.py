@@ -8,8 +8,8 @@ evaluation under way, and for the process (`ever`).
 What was already running when an evaluation began would not fire: the code on the stacks of the other threads is noted
 at the start. A generator or coroutine made earlier fires PY_RESUME.
 
-A record is complete unless something in `incomplete` says otherwise. Before Python 3.12 no record is complete: there
-`sys.setprofile` would charge every call, and take the place of the user's own profiler.
+A record is complete unless something in `incomplete` says otherwise. Before Python 3.12 `profiled.py` does what can be
+done within a budget.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import _thread
 import os
 import sys
 
-from hitsave.observe.files import looked_at
+from hitsave.observe import profiled
+from hitsave.observe.looks import is_look, note_look
 from hitsave.observe.watch import Sight, under_way
 
 TYPE_CHECKING = False
@@ -39,21 +40,11 @@ ELSEWHERE = tuple(
         + ("/site-packages/joblib/externals/loky/",)
     )
 )
-# Functions of the standard library that look at a file without opening it; their first parameter is the path.
-EXISTENCE = frozenset(("exists", "lexists", "isfile", "isdir", "islink", "is_file", "is_dir", "is_symlink"))
-CLOSELY = frozenset(("getsize", "getmtime", "getctime", "stat", "lstat"))
-# "<frozen genericpath>": the interpreter has some of its library built in.
-LOOKING_FILES = frozenset(
-    ("genericpath.py", "posixpath.py", "ntpath.py", "pathlib.py", "_local.py", "_abc.py")
-    + ("<frozen genericpath>", "<frozen posixpath>", "<frozen ntpath>")
-)
-
 # Every code object seen to start since observation began: what may have left state behind.
 ever: set[CodeType] = set()
 # Revision of the loaded code when observation began: what ran in modules loaded before wasn't seen. -1: not begun.
 observed_from = -1
 _tool: int | None = None
-_looks: dict[CodeType, bool] = {}
 
 
 def install() -> bool:
@@ -92,11 +83,20 @@ def uninstall() -> None:
 def arm(sight: Sight) -> bool:
     """Note for `sight`, from now on, all code that starts; False if observation isn't possible here."""
     if _tool is None:
-        return False
+        if not AVAILABLE:
+            sight.profile = profiled.begin(sight)
+        return sight.profile is not None
     if _thread._count():
         _note_other_threads(sight)
     sys.monitoring.restart_events()
     return True
+
+
+def disarm(sight: Sight) -> None:
+    """The body has returned."""
+    if sight.profile is not None:
+        profiled.end(sight, sight.profile)
+        sight.profile = None
 
 
 def rearm() -> None:
@@ -121,27 +121,10 @@ def _started(code: CodeType, _offset: int) -> Any:
         for sight in under_way:
             if ident not in sight.asleep:
                 sight.codes.add(code)
-    looks = _looks.get(code)
-    if looks is None:
-        looks = _looks[code] = _is_look(code)
-    if looks and under_way:
-        _note_look(code, sys._getframe(1))
+    if is_look(code) and under_way:
+        note_look(code, sys._getframe(1))
         return None  # not disabled: the path differs from call to call
     return sys.monitoring.DISABLE
-
-
-def _is_look(code: CodeType) -> bool:
-    named = code.co_name in EXISTENCE or code.co_name in CLOSELY
-    return named and os.path.basename(code.co_filename) in LOOKING_FILES and code.co_argcount > 0
-
-
-def _note_look(code: CodeType, frame: Any) -> None:
-    if frame.f_code is not code:
-        return
-    above = frame.f_back
-    if above is not None and above.f_code in _looks and _looks[above.f_code]:
-        return  # `Path.exists` asks `Path.stat`: the question was noted where it was asked
-    looked_at(frame.f_locals.get(code.co_varnames[0]), closely=code.co_name in CLOSELY)
 
 
 def _thrown(code: CodeType, _offset: int, _error: BaseException) -> None:

@@ -23,6 +23,7 @@ class Sight:
         "files",
         "gap",
         "live",
+        "profile",
         "revision",
         "stats",
         "unpure",
@@ -42,6 +43,7 @@ class Sight:
         self.unpure: set[str] = set()
         self.gap = ""  # why the record of what ran is incomplete
         self.live: dict[Any, Any] = {}  # digests of live values as they were at entry
+        self.profile: Any = None  # before Python 3.12: what observes it
         self.revision = 0  # of the loaded code, at entry
         self.asleep: list[int] = []  # threads whose doings belong to a memoised child at the moment
 
