@@ -78,23 +78,19 @@ class Bindings:
     def _is_replaced(self, name: Symbol, value: Any) -> bool:
         """Whether `value` can't have come from the definition of `name`, as far as its code tells.
 
-        Under a decorator of others anything may have come out, so only undecorated functions are judged.
+        Under a decorator of others anything may have come out, so only undecorated functions are judged. That is
+        asked last: it takes the module's summary, which a warm process otherwise never reads.
         """
-        if self._book.is_decorated(name):
-            return False
         function = getattr(value, "__func__", value)
         while MARK in getattr(function, "__dict__", ()):
             function = function.__wrapped__
-        if not isinstance(function, FunctionKind):
-            # A class attribute may be a property made elsewhere; a module's function is a function.
-            return "." not in qualname_of(name)
-        code = function.__code__
-        module = self._book.module_of_file(code.co_filename) if code.co_filename[:1] != "<" else None
-        if module is None:
-            return self._book.has_file(module_of(name))
-        return module != module_of(name) or function.__qualname__.rpartition(".")[2] != qualname_of(name).rpartition(".")[2]
-
-
-def is_by_definition(digest: str) -> bool:
-    """Whether a live value has no digest of its own."""
-    return digest == BY_DEFINITION
+        if isinstance(function, FunctionKind):
+            module = self._book.module_of_code(function.__code__)
+            qualname = qualname_of(name)
+            if module == module_of(name) and function.__qualname__ == qualname:
+                return False
+            if module is None and not self._book.has_file(module_of(name)):
+                return False
+        elif "." in qualname_of(name):
+            return False  # a class attribute may be a descriptor made elsewhere
+        return not self._book.is_decorated(name)

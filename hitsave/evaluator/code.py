@@ -184,12 +184,13 @@ class Codebook:
 
     # -- code objects ------------------------------------------------------------------------------------------------
 
+    def module_of_code(self, code: CodeType) -> str | None:
+        """The canonical name of the project module that `code` was compiled from, None if there is none."""
+        return None if code.co_filename[:1] == "<" else self.module_of_file(code.co_filename)
+
     def symbol_of_code(self, code: CodeType) -> Symbol | None:
         """The symbol that `code` belongs to; None for code outside the project, or without a symbol (a `<string>`)."""
-        name = code.co_filename
-        if name[:1] == "<":
-            return None
-        module = self.module_of_file(name)
+        module = self.module_of_code(code)
         if module is None:
             return None
         # Python 3.10 doesn't know qualified names; the line tells the definition.

@@ -108,3 +108,10 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections. A later call opens them again."""
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether the glob `pattern` fits `name`; case counts everywhere."""
+    from fnmatch import fnmatchcase  # with `re` behind it, 6 ms that a look-up has no use for
+
+    return fnmatchcase(name, pattern)

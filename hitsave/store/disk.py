@@ -8,7 +8,6 @@ Rows lie in diskcache's table (database.py reads, hardened.py writes), packed as
 from __future__ import annotations
 
 import os
-from fnmatch import fnmatchcase
 from time import time
 
 from hitsave.errors import StoreError
@@ -16,7 +15,7 @@ from hitsave.evaluation import Blob
 from hitsave.store import packing
 from hitsave.store.authenticity import TAG_BYTES, KeyRing, Seal, open_machine_keys
 from hitsave.store.blobs import blob_files
-from hitsave.store.contract import MAX_CANDIDATES, Mark, Stats
+from hitsave.store.contract import MAX_CANDIDATES, Mark, Stats, matches
 from hitsave.store.database import Database
 from hitsave.store.flight import Flights
 from hitsave.store.groups import Groups
@@ -238,7 +237,7 @@ class DiskStore:
     def entries(self, pattern: str = "*") -> Iterator[Evaluation]:
         """Every evaluation whose symbol matches the glob `pattern`."""
         for evaluation, _, _ in self.located_entries():
-            if pattern == "*" or fnmatchcase(evaluation.key.symbol, pattern):
+            if pattern == "*" or matches(evaluation.key.symbol, pattern):
                 yield evaluation
 
     def located_entries(self) -> Iterator[tuple[Evaluation, bytes | BlobRef, bytes]]:

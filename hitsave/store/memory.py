@@ -6,10 +6,9 @@ Results are kept encoded, as immutable bytes: a value that its receiver changed 
 from __future__ import annotations
 
 from _thread import RLock
-from fnmatch import fnmatchcase
 
 from hitsave.evaluation import Blob
-from hitsave.store.contract import MAX_CANDIDATES, Mark, Stats
+from hitsave.store.contract import MAX_CANDIDATES, Mark, Stats, matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ class MemoryStore:
         with self._lock:
             found = [evaluation for items in self._calls.values() for evaluation, _ in items]
         for evaluation in found:
-            if pattern == "*" or fnmatchcase(evaluation.key.symbol, pattern):
+            if pattern == "*" or matches(evaluation.key.symbol, pattern):
                 yield evaluation
 
     def supersede(self, marks: Iterable[Mark]) -> None:
