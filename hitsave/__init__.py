@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from hitsave.config import Config
     from hitsave.decorators import experiment, memo
     from hitsave.errors import HitSaveError, HitSaveWarning, ImpureWarning, NotCachedWarning
-    from hitsave.functions import CacheInfo, MemoFunction
+    from hitsave.evaluator.memo import CacheInfo
+    from hitsave.functions import MemoFunction
     from hitsave.importhook import install_import_hook
     from hitsave.reporting import Report, report
     from hitsave.session import Session, configure, isolated
@@ -48,7 +49,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "CacheInfo": "functions",
+    "CacheInfo": "evaluator.memo",
     "Config": "config",
     "HitSaveError": "errors",
     "HitSaveWarning": "errors",

@@ -6,9 +6,8 @@ from hitsave.digest import digest_text
 from hitsave.errors import CannotDigest, UsageError
 from hitsave.evaluator.binding import compile_binder
 from hitsave.evaluator.evaluator import Asked
-from hitsave.evaluator.memo import Memo, warm_hits
+from hitsave.evaluator.memo import CacheInfo, Memo, warm_hits
 from hitsave.evaluator.wrapper import Raised
-from hitsave.functions import CacheInfo
 from hitsave.session import Session, current
 
 TYPE_CHECKING = False

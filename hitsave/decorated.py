@@ -10,6 +10,9 @@ from _weakref import ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from hitsave.evaluator.memo import Memo
     from hitsave.symbol import Symbol
 
@@ -30,3 +33,25 @@ def decorated(name: Symbol) -> Memo | None:
 def all_decorated() -> list[Memo]:
     """All that are alive."""
     return [memo for known in list(_made.values()) if (memo := known()) is not None]
+
+
+# Functions whose wrappers call the evaluator of the current session, and what each called before.
+_connected: list[tuple[ref[Memo], Callable[..., Any]]] = []
+
+
+def note_connected(memo: Memo, before: Callable[..., Any]) -> None:
+    """Know that the wrapper of `memo` calls the current session; `before` is what it called until now."""
+    _connected.append((ref(memo), before))
+
+
+def disconnect() -> None:
+    """Take all functions off their session; each finds the current one at its next call."""
+    from hitsave.evaluator.wrapper import connect
+
+    while _connected:
+        known, before = _connected.pop()
+        memo = known()
+        if memo is not None and memo.wrapper is not None:
+            memo.plan = None
+            memo.table.clear()
+            connect(memo.wrapper, before)

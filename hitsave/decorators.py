@@ -10,7 +10,7 @@ Decorating opens nothing, reads no configuration and starts no thread.
 
 from __future__ import annotations
 
-from hitsave.decorated import note
+from hitsave.decorated import note, note_connected
 from hitsave.errors import UsageError
 from hitsave.evaluator.memo import Memo, Options
 from hitsave.evaluator.wrapper import build_wrapper, connect
@@ -217,10 +217,6 @@ def _symbol_of(function: FunctionType) -> Symbol:
 
 # -- connecting to the session ---------------------------------------------------------------------------------------
 
-# Wrappers that call the evaluator of the current session, so that they can be taken off it.
-_connected: list[Any] = []
-
-
 def _first_call(made: Memo) -> Callable[..., Any]:
     kind = made.function.__code__.co_flags
     from hitsave.evaluator.wrapper import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
@@ -249,22 +245,10 @@ def _first_async_generator(made: Memo, values: tuple[Any, ...]) -> Any:
 
 
 def _connect(made: Memo, method: str) -> Any:
-    from _weakref import ref
-
     from hitsave.session import current
 
     slow = getattr(current().adopt(made), method)
     if made.wrapper is not None:
         connect(made.wrapper, slow)
-        _connected.append(ref(made))
+        note_connected(made, _first_call(made))
     return slow
-
-
-def disconnect() -> None:
-    """Take all functions off their session; each finds the current one at its next call."""
-    while _connected:
-        made = _connected.pop()()
-        if made is not None and made.wrapper is not None:
-            made.plan = None
-            made.table.clear()
-            connect(made.wrapper, _first_call(made))

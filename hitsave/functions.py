@@ -9,8 +9,6 @@ write `Model.train.is_cached(model, data)`.
 
 from __future__ import annotations
 
-from hitsave.record import Record
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,8 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
     from hitsave.analysis import Closure
-    from hitsave.evaluator.evaluator import Asked
-    from hitsave.evaluator.memo import Memo
+    from hitsave.evaluator.memo import CacheInfo, Memo
     from hitsave.explain.record import Explanation
 
     P = ParamSpec("P")
@@ -83,18 +80,6 @@ if TYPE_CHECKING:
             """The options that the decorator was given."""
 
 
-class CacheInfo(Record):
-    """As that of `functools.cache`: unpacks as (hits, misses, maxsize, currsize). `currsize` counts stored results."""
-
-    hits: int
-    misses: int
-    maxsize: int | None
-    currsize: int
-
-    def __iter__(self) -> Any:
-        return iter(self._values())
-
-
 MISSING = object()
 
 
@@ -116,6 +101,7 @@ class Ability:
         self._name = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do it, for the call with these arguments."""
         from hitsave import abilities
 
         return getattr(abilities, self._name)(self._memo, *args, **kwargs)

@@ -1,8 +1,8 @@
 """`Session`: the one place that chooses the parts and puts them together.
 
 There is one per process, made when a memoised function is first called. Making it opens nothing either: the store
-opens its database at the first look-up, the cloud is only there if it is configured. `configure(...)` and `isolated(...)`
-put another one in its place.
+opens its database at the first look-up, the cloud is only there if it is configured. `configure(...)` and
+`isolated(...)` put another one in its place.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from hitsave.project import Project, find_project
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FunctionType
     from typing import Any
 
     from hitsave.analysis import Closure
@@ -191,9 +189,9 @@ def reset() -> None:
     """Let the next call make a new session."""
     global _current
     session, _current = _current, None
-    from hitsave import decorators
+    from hitsave.decorated import disconnect
 
-    decorators.disconnect()
+    disconnect()
     if session is not None:
         session.close()
 
@@ -252,9 +250,10 @@ def _with_path(project: Project) -> Project:
     for entry in sys.path:
         folder = os.path.realpath(entry or os.getcwd())
         outside = not folder.startswith(tuple(python)) and project.source_root(folder) is None
-        if outside and os.path.isdir(folder) and project_at(folder).owns(os.path.join(folder, "x.py")):
-            if os.path.basename(folder) not in ("site-packages", "dist-packages"):
-                extra.append(folder)
+        if not outside or os.path.basename(folder) in ("site-packages", "dist-packages"):
+            continue
+        if os.path.isdir(folder) and project_at(folder).owns(os.path.join(folder, "x.py")):
+            extra.append(folder)
     return project.with_roots(*extra) if extra else project
 
 
