@@ -163,11 +163,14 @@ def _look(root: str, folder: str) -> bool:
     return parent != folder and _folder_is_ours(root, parent)
 
 
+# The interpreter's own library, should someone keep a project around their interpreter.
+_INTERPRETER = (os.path.dirname(os.path.realpath(os.__file__)), os.path.realpath(sys.prefix + "/lib"))
+
+
 def _is_environment(folder: str) -> bool:
     if os.path.exists(os.path.join(folder, "pyvenv.cfg")):
         return True
-    # The interpreter's own library, should someone keep a project around their interpreter.
-    return folder == os.path.dirname(os.path.realpath(os.__file__)) or folder == os.path.realpath(sys.prefix + "/lib")
+    return folder in _INTERPRETER
 
 
 def forget_folders() -> None:

@@ -88,6 +88,15 @@ def verify(entry: Entry, asked_s: float = 0.0) -> Entry:
         digest = changed if data is None else digest_bytes(data)
         return Entry(entry.import_name, entry.path, b"", kind=OPAQUE, module_name=entry.module_name, digest=digest)
     module = sys.modules.get(entry.import_name)
+    if entry.data is None:  # the file was written to before anybody needed its text; its digest is known
+        data = _read(entry.path)
+        if data is None or digest_bytes(data) != entry.digest:
+            names = {} if module is None else _names_of(module)
+            codes = [function.__code__ for function in functions_of(names, entry.path)]
+            return _code_entry(entry.import_name, entry.path, codes)
+        entry.data = data
+        if not entry.unverified:
+            return entry
     if isinstance(entry.unverified, CodeObject):  # Python's own .pyc, whose origin wasn't certain
         compiled = _compile(entry.data, entry.path)
         if compiled is not None and same_code(compiled, entry.unverified):
@@ -103,12 +112,13 @@ def verify(entry: Entry, asked_s: float = 0.0) -> Entry:
 
 
 def _compare(entry: Entry, names: dict[str, Any]) -> Entry:
-    compiled = _compile(entry.data, entry.path)
+    data = entry.data or b""
+    compiled = _compile(data, entry.path)
     codes = [function.__code__ for function in functions_of(names, entry.path)]
     if compiled is not None and all(find_same(code, compiled) for code in codes):
         from hitsave.importhook.literals import literals_agree
 
-        if literals_agree(entry.data, entry.path, names):
+        if literals_agree(data, entry.path, names):
             return _verified(entry)
     return _code_entry(entry.import_name, entry.path, codes)
 

@@ -9,11 +9,15 @@ Two kinds of file, both in `__pycache__`:
                                         rewriter's version and options, so another hitsave never reads it.
 
 Python accepts its own file if the source's size and modification time *in whole seconds* match, so an edit within the
-second runs the old code (cpython#75953, #136224, #120932). A cache key needs better. The trailer holds the hash of the
-source; without one (Python wrote the file) it counts only if the source was last touched, by its ctime, well before
-the file was written, which is Git's rule for its index. Otherwise we compile anew, and write the trailer.
+second runs the old code (cpython#75953, #136224, #120932). A cache key needs better. The trailer holds what the source
+was compiled from:
 
-    trailer = name of the module, its length (2), source hash (8), source digest (16), MAGIC (8)
+    trailer = name of the module, its length (2), mtime_ns (8), ctime_ns (8), source hash (8), source digest (16), MAGIC
+
+The two times are those of the source, or 0 if it had been written to so shortly before that a later write could have
+the same (Git's rule for its index, "racily clean"). Both unchanged: so is the file, for a program can set its mtime,
+but not its ctime. Otherwise the hash decides. A file without a trailer, written by plain Python, counts if the source
+was last touched well before it; else we compile anew, and write the trailer.
 
 The name is there because a rewritten module contains its own symbols: a package renamed together with its
 `__pycache__` must not keep the old ones.
@@ -29,18 +33,20 @@ import sys
 from _frozen_importlib_external import MAGIC_NUMBER
 from _io import open_code  # what importlib reads code with (PEP 578)
 from marshal import dumps, loads
+from time import time_ns
 
 from hitsave.digest import Digest, digest_bytes
 from hitsave.importhook.disguise import IMPORTLIB
+from hitsave.importhook.record import times_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
 
-MAGIC = b"HITSAVE\x01"
+MAGIC = b"HITSAVE\x02"
 HEADER_BYTES = 16
-TAIL_BYTES = 2 + 8 + 16 + len(MAGIC)
+TAIL_BYTES = 2 + 8 + 8 + 8 + 16 + len(MAGIC)
 CHECKED_HASH = (3).to_bytes(4, "little")
 # How much older than the .pyc a source must be for Python's own file to count: above any file system's granularity
 # (FAT has 2 s), and above the time it takes to compile a module.
@@ -71,10 +77,24 @@ def _find_cache_from_source() -> Callable[[str], str] | None:
 _cache_from_source = _find_cache_from_source()
 
 
+# {optimisation level: what Python puts behind a module's name}, learnt from Python's own function.
+_endings: dict[tuple[str | None, int], str] = {}
+
+
 def own_path(path: str) -> str | None:
     """Where Python keeps the compiled source `path`; None if it keeps none."""
     if _cache_from_source is None:
         return None
+    # Python asks its function twice for each module, 5 us a time. All there is to it, without a prefix, is an ending.
+    if sys.pycache_prefix is None and path.endswith(".py"):
+        tag: str | None = sys.implementation.cache_tag
+        level = (tag, sys.flags.optimize)
+        ending = _endings.get(level)
+        if ending is None and tag is not None:
+            ending = _endings[level] = _cache_from_source("/d/m.py")[len("/d/__pycache__/m") :]
+        folder, separator, name = path.rpartition("/")
+        if ending is not None and separator and os.sep == "/" and "." not in name[:-3]:
+            return f"{folder}/__pycache__/{name[:-3]}{ending}"
     try:
         return _cache_from_source(path)
     except NotImplementedError:  # sys.implementation.cache_tag is None
@@ -108,28 +128,48 @@ def read_tagged(bytecode_path: str, path: str, data: bytes, module_name: str) ->
     hashed = source_hash(data)
     if content[-32:-24] != hashed or content[8:16] != hashed:
         return None
-    length = int.from_bytes(content[-34:-32], "little")
+    length = int.from_bytes(content[-TAIL_BYTES : -TAIL_BYTES + 2], "little")
     if content[-TAIL_BYTES - length : -TAIL_BYTES] != module_name.encode("utf-8", "surrogatepass"):
         return None
     code = _code(content, path)
     return None if code is None else Compiled(code, content[-24:-8].hex(), verified=True)
 
 
-def read_own(bytecode_path: str, path: str, data: bytes, stat: os.stat_result) -> Compiled | None:
-    """Plain Python's code for `data`; None if there is none, or none that plain Python would use.
+class Own:
+    """Plain Python's compiled file for one source, read but not judged yet."""
 
-    `stat` is that of the source *after* it was read: an edit that came between shows in it.
-    """
-    content = _read(bytecode_path)
-    if content is None or content[:4] != MAGIC_NUMBER or len(content) < HEADER_BYTES:
-        return None
-    digest = ""
-    if content[-8:] == MAGIC:
-        if content[-32:-24] != source_hash(data):
+    __slots__ = ("content", "path", "place")
+
+    def __init__(self, place: str, path: str) -> None:
+        self.place = place
+        self.path = path
+        self.content = _read(place) or b""
+
+    @property
+    def times(self) -> bytes:
+        """The times of the source that we wrote the file for."""
+        return self.content[-48:-32]
+
+    def unchanged(self, stat: os.stat_result) -> Compiled | None:
+        """The code, if we wrote the file and the source, whose state is `stat`, hasn't been written to since."""
+        return self._ours() if self.times == times_of(stat) else None
+
+    def certain(self, data: bytes) -> Compiled | None:
+        """The code, if we wrote the file for this very text."""
+        return self._ours() if self.content[-32:-24] == source_hash(data) else None
+
+    def _ours(self) -> Compiled | None:
+        content = self.content
+        if content[-8:] != MAGIC or content[:4] != MAGIC_NUMBER:
             return None
-        verified = True
-        digest = content[-24:-8].hex()
-    else:
+        code = _code(content, self.path)
+        return None if code is None else Compiled(code, content[-24:-8].hex(), verified=True)
+
+    def likely(self, data: bytes, stat: os.stat_result) -> Compiled | None:
+        """The code for `data` if plain Python would take it from here; verified if the source is clearly older."""
+        content = self.content
+        if content[:4] != MAGIC_NUMBER or len(content) < HEADER_BYTES or content[-8:] == MAGIC:
+            return None
         flags = int.from_bytes(content[4:8], "little")
         if flags & ~0b11:
             return None
@@ -140,15 +180,17 @@ def read_own(bytecode_path: str, path: str, data: bytes, stat: os.stat_result) -
         else:
             if content[8:16] != _stamp(stat):
                 return None
-            verified = _written_later(bytecode_path, stat)
-    code = _code(content, path)
-    return None if code is None else Compiled(code, digest, verified=verified)
+            verified = _written_later(self.place, stat)
+        code = _code(content, self.path)
+        return None if code is None else Compiled(code, "", verified=verified)
 
 
-def write_tagged(bytecode_path: str, path: str, data: bytes, code: CodeType, module_name: str) -> None:
+def write_tagged(
+    bytecode_path: str, path: str, data: bytes, code: CodeType, stat: os.stat_result, module_name: str
+) -> None:
     """Keep the rewritten `code` of `data`. A failure to write is no failure: the next process compiles again."""
     header = MAGIC_NUMBER + CHECKED_HASH + source_hash(data)
-    _write(bytecode_path, header + dumps(code) + trailer(data, module_name), path)
+    _write(bytecode_path, header + dumps(code) + trailer(data, stat, module_name), path)
 
 
 def write_own(bytecode_path: str, path: str, data: bytes, code: CodeType, stat: os.stat_result) -> bool:
@@ -157,13 +199,17 @@ def write_own(bytecode_path: str, path: str, data: bytes, code: CodeType, stat: 
     `stat` is that of the source *before* it was read, so that an edit in between makes the file stale for Python.
     """
     header = MAGIC_NUMBER + bytes(4) + _stamp(stat)
-    return _write(bytecode_path, header + dumps(code) + trailer(data), path)
+    return _write(bytecode_path, header + dumps(code) + trailer(data, stat), path)
 
 
-def trailer(data: bytes, module_name: str = "") -> bytes:
-    """What we append to a .pyc compiled from `data`."""
+def trailer(data: bytes, stat: os.stat_result, module_name: str = "") -> bytes:
+    """What we append to a .pyc compiled from `data`; `stat` is that of the source before it was read."""
     name = module_name.encode("utf-8", "surrogatepass")
-    return name + len(name).to_bytes(2, "little") + source_hash(data) + bytes.fromhex(digest_bytes(data)) + MAGIC
+    settled = max(stat.st_ctime_ns, stat.st_mtime_ns) + RACY_NS < time_ns()
+    times = times_of(stat) if settled else bytes(16)
+    return (
+        name + len(name).to_bytes(2, "little") + times + source_hash(data) + bytes.fromhex(digest_bytes(data)) + MAGIC
+    )
 
 
 def digest_in(compiled: Compiled) -> Digest | None:

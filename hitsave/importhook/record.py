@@ -65,23 +65,38 @@ class Loaded(Record):
 class Entry:
     """One execution of one module, as noted while importing: nothing is computed before somebody asks."""
 
-    __slots__ = ("_digest", "data", "import_name", "kind", "module_name", "path", "revision", "stamp", "unverified")
+    __slots__ = (
+        "_digest",
+        "data",
+        "import_name",
+        "kind",
+        "module_name",
+        "path",
+        "revision",
+        "stamp",
+        "times",
+        "unverified",
+    )
 
     def __init__(
         self,
         import_name: str,
         path: str,
-        data: bytes,
+        data: bytes | None,
         *,
         kind: str = HOOK,
         module_name: str | None = None,
         digest: Digest | None = None,
         stamp: Stamp | None = None,
+        times: bytes = b"",
         unverified: CodeType | bool = False,
     ) -> None:
         self.import_name = import_name
         self.path = path
+        # None: the file wasn't read, since its compiled code is known to come from the text that it held at `times`
+        # (see `bytecode`), and nothing in this process has needed a text yet. See `LoadedSources.keep_texts`.
         self.data = data
+        self.times = times
         self.kind = kind
         self.module_name = module_name  # None: not computed yet
         self.stamp = stamp  # the file as it was when `data` was read, for modules loaded by others
@@ -95,7 +110,7 @@ class Entry:
     def digest(self) -> Digest:
         """The digest of the bytes; computed once."""
         if self._digest is None:
-            self._digest = digest_bytes(self.data)
+            self._digest = digest_bytes(self.data or b"")
         return self._digest
 
     def loaded(self, name_of: Callable[[str], str | None]) -> Loaded:
@@ -103,7 +118,11 @@ class Entry:
         name = self.named(name_of)
         package = os.path.basename(self.path).startswith("__init__.")
         return Loaded(
-            Source(name, self.path, self.data, self.digest, package), name, self.import_name, self.kind, self.revision
+            Source(name, self.path, self.data or b"", self.digest, package),
+            name,
+            self.import_name,
+            self.kind,
+            self.revision,
         )
 
     def under(self, import_name: str) -> Entry:
@@ -140,6 +159,12 @@ def stamp_of(stat: os.stat_result) -> Stamp:
     return Stamp(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
+def times_of(stat: os.stat_result) -> bytes:
+    """The modification and change time of a file (nanoseconds, 16 bytes). A program can set the one, not the other."""
+    mask = 0xFFFFFFFFFFFFFFFF
+    return (stat.st_mtime_ns & mask).to_bytes(8, "little") + (stat.st_ctime_ns & mask).to_bytes(8, "little")
+
+
 class LoadedSources:
     """{module: what it was executed from}, for every project module of this process.
 
@@ -152,6 +177,7 @@ class LoadedSources:
         self.name_of = name_of
         self._verify = verify
         self.asked: dict[str, float] = {}  # import name -> when our finder was last asked for it, s since the epoch
+        self.keeps_texts = False
         self._lock = _thread.allocate_lock()
         self._entries: dict[str, Entry] = {}  # import name -> the entry in force
         self._before: dict[str, Entry | None] = {}  # import name -> what a running execution would replace
@@ -220,6 +246,18 @@ class LoadedSources:
             if entry.unverified is True and entry.stamp is not None and entry.kind == ATTESTED:
                 self._notes.append(entry)
 
+    def keep_texts(self) -> None:
+        """From now on, keep the text of every module that is imported, and fetch those of the modules that are.
+
+        Called when the first module with a decorator of ours is imported, or the first question asked. Until then a
+        process that has the hook, but no use for it, doesn't read the sources of what is compiled already: half the
+        time that the hook takes.
+        """
+        if not self.keeps_texts:
+            self.keeps_texts = True
+            for entry in tuple(self._entries.values()):
+                _fetch(entry)
+
     # -- read by everybody -------------------------------------------------------------------------------------------
 
     def get(self, module_name: str) -> Loaded | None:
@@ -237,7 +275,9 @@ class LoadedSources:
         self._name_all()
         for entry in [*self._entries.values(), *reversed(self._earlier.get(module_name, []))]:
             if not entry.unverified and entry.named(self.name_of) == module_name and entry.digest == digest:
-                return entry.loaded(self.name_of)
+                found = self._settled(entry).loaded(self.name_of)
+                if found.source.digest == digest and found.has_text:
+                    return found
         return None
 
     def by_import_name(self, name: str) -> Loaded | None:
@@ -283,6 +323,7 @@ class LoadedSources:
 
     def _name_all(self) -> None:
         """Give every new entry its canonical name. Not while importing: it costs system calls."""
+        self.keep_texts()
         if self._handed:
             self._adopt_main()
         while self._unnamed:
@@ -303,13 +344,30 @@ class LoadedSources:
                 self.put(handed.under(name))
 
     def _settled(self, entry: Entry) -> Entry:
-        if not entry.unverified:
+        if not entry.unverified and entry.data is not None:
             return entry
         verified = self._verify(entry, self.asked.get(entry.import_name, 0.0))
+        if verified.kind == entry.kind and verified.digest == entry.digest:  # no news
+            entry.data, entry.unverified = verified.data, False
+            return entry
         with self._lock:
             if self._entries.get(entry.import_name) is entry:
                 self._put(verified)
         return verified
+
+
+def _fetch(entry: Entry) -> None:
+    """Read the text of a module that was loaded from compiled code, if it still is what it was then."""
+    if entry.data is not None:
+        return
+    try:
+        with open(entry.path, "rb") as file:
+            data = file.read()
+            stat = os.fstat(file.fileno())
+    except OSError:
+        return
+    if times_of(stat) == entry.times:
+        entry.data = data
 
 
 def _is_running(import_name: str) -> bool:
