@@ -93,7 +93,7 @@ def deps(memo: Memo, /) -> Closure:
     return session.planner.plan(memo).closure
 
 
-def map(  # noqa: A001 - its name as an attribute of the function
+def map(
     memo: Memo, /, *iterables: Iterable[Any], executor: Executor | None = None, progress: bool | None = None
 ) -> list[Any]:
     """The results for each item, in order."""

@@ -10,6 +10,8 @@ Decorating opens nothing, reads no configuration and starts no thread.
 
 from __future__ import annotations
 
+from types import FunctionType
+
 from hitsave.decorated import note, note_connected
 from hitsave.errors import UsageError
 from hitsave.evaluator.memo import Memo, Options
@@ -20,7 +22,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
-    from types import FunctionType
     from typing import Any, Literal, ParamSpec, TypeVar, overload
 
     from hitsave.functions import MemoFunction
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     R = TypeVar("R")
     Site = tuple[str, str]
     Impure = Literal["warn", "refuse", "allow"]
-
-FunctionKind = type(lambda: None)
 
 
 class Decorator:
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
 
         def __call__(self, function: Callable[P, R], /) -> MemoFunction[P, R]:
             """`function`, memoised."""
-
 
     class MemoDecorator:
         """`memo` and `experiment`, as type checkers see them."""
@@ -173,7 +171,7 @@ def _decorate(thing: Any, options: Options, site: Site | None) -> Any:
         return type(thing)(_decorate(thing.__func__, options, site))
     if isinstance(thing, property):
         return property(_decorate(thing.fget, options, site), thing.fset, thing.fdel, thing.__doc__)
-    if not isinstance(thing, FunctionKind):
+    if not isinstance(thing, FunctionType):
         what = f"the class {thing.__qualname__}" if isinstance(thing, type) else repr(thing)
         raise UsageError(f"memo needs a function, not {what}", hint="Decorate the method or function that computes.")
     if "__hitsave_memo__" in thing.__dict__ and thing.__dict__["__hitsave_memo__"].wrapper is thing:
@@ -216,6 +214,7 @@ def _symbol_of(function: FunctionType) -> Symbol:
 
 
 # -- connecting to the session ---------------------------------------------------------------------------------------
+
 
 def _first_call(made: Memo) -> Callable[..., Any]:
     kind = made.function.__code__.co_flags

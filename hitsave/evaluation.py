@@ -1,8 +1,8 @@
 """Records of evaluations: what was called, what the call observed, and where its result is.
 
-    Key(symbol, fingerprint, arguments)      tier 1: known before the call
-    Observed(files, environment, live, …)    tier 2: what the call turned out to depend on
-    Evaluation(key, observed, …)             one finished call, as every store keeps it
+Key(symbol, fingerprint, arguments)      tier 1: known before the call
+Observed(files, environment, live, …)    tier 2: what the call turned out to depend on
+Evaluation(key, observed, …)             one finished call, as every store keeps it
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ class Observed(Record):
     `ran` are the project functions that ran; only if `complete` may the closure be narrowed by it. `narrowed` is the
     fingerprint of the closure with what did not run, and the children, left out, as of the code that was loaded.
     `reached` are those of `ran` that no static edge led to, `carried` the functions and classes that came in with an
-    argument or a live value: the closure starts at these too. `earlier` are functions that may have run before it in the
-    same process: what they may have left behind counts although they didn't run. `impurities` names clock, randomness, network …
+    argument or a live value: the closure starts at these too. `earlier` are functions that may have run before it in
+    the same process: what they may have left behind counts although they didn't run. `impurities` names clock,
+    randomness, network …
     """
 
     files: tuple[FileRead, ...] = ()

@@ -35,10 +35,8 @@ def details(asked: Asked, result: Any, project: Project) -> str:
         "command": " ".join(sys.argv)[:500],
         "python": platform.python_version(),
     }
-    try: # DEV
-        from hitsave.wire.previews import preview_of
-    except ImportError:
-        preview_of = lambda r: []
+    from hitsave.wire.previews import preview_of
+
     found["previews"] = preview_of(result)
     text = json.dumps(found, default=str)
     if len(text) > MOST_CHARACTERS:

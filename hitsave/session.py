@@ -148,9 +148,7 @@ def open_cloud(config: Config, disk: DiskStore) -> Any:
         mode=config.remote_mode,
         strict=config.verify == "strict",
     )
-    return CloudStore(
-        settings, config_dir=config.config_dir, outbox_dir=os.path.join(config.dir, "outbox"), local=disk
-    )
+    return CloudStore(settings, config_dir=config.config_dir, outbox_dir=os.path.join(config.dir, "outbox"), local=disk)
 
 
 _current: Session | None = None

@@ -12,6 +12,10 @@ from hitsave.analysis import summary as home
 from hitsave.analysis.summary import NO_FACTS, ModuleSummary
 from hitsave.record import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # 1: every record as a tuple that begins with its class's name
 VERSION = 1
 _KINDS = {
@@ -21,7 +25,8 @@ _KINDS = {
 
 def encode_summary(summary: ModuleSummary) -> bytes:
     """`summary` as bytes, for `decode_summary`."""
-    return dumps((VERSION, _plain(summary)), 4)  # format 4 writes equal strings and tuples once
+    form: Any = (VERSION, _plain(summary))
+    return dumps(form, 4)  # format 4 writes equal strings and tuples once
 
 
 def decode_summary(data: bytes) -> ModuleSummary | None:

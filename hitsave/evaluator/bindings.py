@@ -6,10 +6,12 @@ then counts by what it is: its own code, or, if that can't be told, not at all: 
 
 from __future__ import annotations
 
+from types import FunctionType
+
 from hitsave.errors import CannotDigest
 from hitsave.evaluator.carrier import Carrier
 from hitsave.evaluator.guard import Check
-from hitsave.evaluator.live import BY_DEFINITION, MISSING, LiveValues
+from hitsave.evaluator.live import MISSING, LiveValues
 from hitsave.symbol import Symbol, module_of, qualname_of
 from hitsave.values import digest_value
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from hitsave.analysis import Closure
     from hitsave.evaluator.code import Codebook
 
-FunctionKind = type(lambda: None)
 MARK = "__hitsave_memo__"
 
 
@@ -35,9 +36,9 @@ class Bindings:
     def checks(self, closure: Closure, values: tuple[Symbol, ...]) -> tuple[Check, ...]:
         """What must stay bound as it is: functions and their code, classes, and values that can't change in place."""
         found: list[Check] = []
-        for name, holder, attribute, value in self._bound((*closure.functions, *closure.classes)):
+        for _, holder, attribute, value in self._bound((*closure.functions, *closure.classes)):
             found.append(Check(holder, attribute, value))
-            if isinstance(value, FunctionKind) and attribute.isidentifier() and MARK not in value.__dict__:
+            if isinstance(value, FunctionType) and attribute.isidentifier() and MARK not in value.__dict__:
                 found.append(Check(holder, f"{attribute}.__code__", value.__code__))
         for name, holder, attribute, value in self._bound(values):
             if self._live.is_steady(name):
@@ -84,7 +85,7 @@ class Bindings:
         function = getattr(value, "__func__", value)
         while MARK in getattr(function, "__dict__", ()):
             function = function.__wrapped__
-        if isinstance(function, FunctionKind):
+        if isinstance(function, FunctionType):
             module = self._book.module_of_code(function.__code__)
             qualname = qualname_of(name)
             if module == module_of(name) and function.__qualname__ == qualname:

@@ -11,18 +11,17 @@ interpreter that keeps no source) is known by its code objects, and the names it
 from __future__ import annotations
 
 import sys
+from types import FunctionType
 
 from hitsave.importhook.codes import digest_code, nested
 from hitsave.symbol import Symbol, symbol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FunctionType
     from typing import Any
 
     from hitsave.evaluator.code import Codebook
 
-FunctionKind = type(lambda: None)
 ModuleKind = type(sys)
 LOCAL = "<locals>"
 
@@ -41,7 +40,7 @@ class Carrier:
         """Text that tells this function, class or module from others; the same in every process."""
         if isinstance(code, ModuleKind):
             return self._module(code)
-        if isinstance(code, FunctionKind):
+        if isinstance(code, FunctionType):
             return self._function(code)
         return self._other(code)
 
@@ -101,7 +100,7 @@ class Carrier:
         parts = []
         for name, member in sorted(getattr(cls, "__dict__", {}).items()):
             inner = getattr(member, "__func__", getattr(member, "fget", member))
-            if isinstance(inner, FunctionKind):
+            if isinstance(inner, FunctionType):
                 parts.append(f"{name}={digest_code(inner.__code__)}")
         return ",".join(parts)
 

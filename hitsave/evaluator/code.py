@@ -42,7 +42,7 @@ TYPED_MODULES = frozenset(("__main__", "__mp_main__", "builtins"))
 
 
 class Codebook:
-    """Closures and fingerprints of loaded code. Safe to use from several threads: work may be done twice, never wrong."""
+    """Closures and fingerprints of loaded code. Threads may do the same work twice, never wrong."""
 
     def __init__(self, project: Project, loaded: LoadedSources, records: Store, packages: Packages) -> None:
         self.project = project
@@ -80,7 +80,9 @@ class Codebook:
         self._closures[key] = kept
         return kept[0]
 
-    def fingerprint(self, closure: Closure, extra: Iterable[tuple[str, str]] = (), policy: str | None = None) -> Fingerprint:
+    def fingerprint(
+        self, closure: Closure, extra: Iterable[tuple[str, str]] = (), policy: str | None = None
+    ) -> Fingerprint:
         """The fingerprint of `closure` with the versions of the packages it reaches; `extra` pairs are mixed in."""
         found = fingerprint(closure, self.packages.versions(closure.packages, policy))
         options = list(extra)
@@ -273,9 +275,7 @@ class Codebook:
         """The project's file for a module that isn't loaded, searched as `import` would, but without importing."""
         tail = name.replace(".", os.sep)
         for entry in sys.path:
-            if not isinstance(entry, str):
-                continue
-            stem = os.path.join(entry or os.getcwd(), tail)
+            stem = os.path.join(str(entry) or os.getcwd(), tail)
             for candidate in (os.path.join(stem, "__init__.py"), stem + ".py"):
                 if os.path.isfile(candidate):
                     return candidate if self.module_of_file(candidate) is not None else None

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hitsave.config import Config
+    from hitsave.evaluation import Observed
     from hitsave.evaluator.lookup import LookUp
     from hitsave.evaluator.memo import Memo
     from hitsave.evaluator.notices import Notices
@@ -47,9 +48,7 @@ class Asked:
 
     __slots__ = ("carried", "key", "memo", "plan", "values")
 
-    def __init__(
-        self, memo: Memo, values: tuple[Any, ...], plan: Plan, key: Key, carried: frozenset[Symbol]
-    ) -> None:
+    def __init__(self, memo: Memo, values: tuple[Any, ...], plan: Plan, key: Key, carried: frozenset[Symbol]) -> None:
         self.memo = memo
         self.values = values
         self.plan = plan
@@ -231,7 +230,7 @@ class Evaluator:
         asked.memo.lookups += 1
         asked.memo.saved_s += hit.evaluation.elapsed_s
         self.recorder.note_child(asked, hit.evaluation.result, hit.evaluation.observed)
-        self.keep_warm(asked, hit.value)
+        self.keep_warm(asked, hit.value, hit.evaluation.observed)
         return Found(hit.value)
 
     def _attempt(self, asked: Asked, flight: Flight) -> Attempt:
@@ -248,9 +247,9 @@ class Evaluator:
         watch.end(attempt.sight, attempt.outer)
         try:
             with watch.unseen():
-                kept = self.recorder.record(attempt.asked, attempt.sight, attempt.outer, result, elapsed_s)
-            if kept:
-                self.keep_warm(attempt.asked, result)
+                observed = self.recorder.record(attempt.asked, attempt.sight, attempt.outer, result, elapsed_s)
+            if observed is not None:
+                self.keep_warm(attempt.asked, result, observed)
         except HitSaveError as error:
             self.recorder.give_up(attempt.sight, attempt.outer)
             self.notices.say(NotCachedWarning, error.message, hint=error.hint, memo=attempt.asked.memo)
@@ -269,10 +268,10 @@ class Evaluator:
             self.recorder.give_up(attempt.sight, attempt.outer)
             attempt.flight.__exit__(None, None, None)
 
-    def keep_warm(self, asked: Asked, value: Any) -> None:
+    def keep_warm(self, asked: Asked, value: Any, observed: Observed) -> None:
         """Let the wrapper answer this call itself from now on, if that is safe."""
         if asked.plan.is_warm and not asked.carried and self.config.mode == "on":
-            self.planner.keep_warm(asked, value)
+            self.planner.keep_warm(asked, value, observed)
 
     def _trouble(self, memo: Memo, error: Exception) -> None:
         import traceback

@@ -7,6 +7,10 @@ from marshal import dumps, loads
 from hitsave.analysis.closure import Closure
 from hitsave.record import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 VERSION = 1
 # History: 1  2026-11  marshal 2 of (version, asked, fields of Closure in order)
 
@@ -21,7 +25,8 @@ class Kept(Record):
 def encode_kept(kept: Kept) -> bytes:
     """The bytes of `kept`; the store authenticates them."""
     fields = tuple(_plain(getattr(kept.closure, field)) for field in Closure._fields)
-    return dumps((VERSION, kept.asked, fields), 2)
+    form: Any = (VERSION, kept.asked, fields)
+    return dumps(form, 2)
 
 
 def decode_kept(data: bytes) -> Kept | None:
@@ -32,7 +37,8 @@ def decode_kept(data: bytes) -> Kept | None:
         return None
     if version != VERSION or len(fields) != len(Closure._fields):
         return None
-    return Kept(Closure(*[_restored(field) for field in fields]), asked)
+    restored: list[Any] = [_restored(field) for field in fields]
+    return Kept(Closure(*restored), asked)
 
 
 def _plain(value: object) -> object:

@@ -30,9 +30,17 @@ BUDGET_BYTES = 1 << 16
 BY_DEFINITION = Digest("")
 MISSING = object()
 _STEADY: tuple[type, ...] = (
-    (int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range)
-    + (type, type(lambda: None), type(len), type(sys))
-)
+    int,
+    float,
+    complex,
+    bool,
+    str,
+    bytes,
+    type(None),
+    type(...),
+    type(NotImplemented),
+    range,
+) + (type, type(lambda: None), type(len), type(sys))
 
 
 class LiveValues:

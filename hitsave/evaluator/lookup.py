@@ -122,9 +122,7 @@ class LookUp:
                 return Hit(renewed, decode(blob), spared=True)
         return None
 
-    def _spared(
-        self, asked: Asked, child_result: Callable[[Child], Digest | None]
-    ) -> Iterable[Evaluation]:
+    def _spared(self, asked: Asked, child_result: Callable[[Child], Digest | None]) -> Iterable[Evaluation]:
         groups: dict[object, bool] = {}
         for evaluation in self.store.candidates(asked.key.symbol, asked.key.arguments):
             observed = evaluation.observed
@@ -157,4 +155,3 @@ class LookUp:
 
 def _called(observed: Observed) -> frozenset[Symbol]:
     return frozenset(child.symbol for child in observed.children)
-

@@ -292,16 +292,24 @@ class Planner:
 
     # -- the warm table ----------------------------------------------------------------------------------------------
 
-    def keep_warm(self, asked: Asked, value: Any) -> None:
-        """Put a result into the wrapper's own table, if handing out the same object again is safe."""
+    def keep_warm(self, asked: Asked, value: Any, observed: Observed) -> None:
+        """Put a result into the wrapper's own table, if that is safe.
+
+        The wrapper's guard watches over what names are bound to and nothing else: a result that depends on a file, a
+        variable, or code that was reached out of its sight is looked up each time.
+        """
         memo = asked.memo
+        if observed.files or observed.environment or observed.below_files or observed.below_environment:
+            return
+        if observed.reached or not {name for name, _ in observed.live + observed.below_live} <= set(asked.plan.values):
+            return
         if memo.plan is not asked.plan or memo.keyed is not None or not is_immutable(value):
             return
         if not all(map(is_atomic, asked.values)) or len(memo.table) >= WARM_ENTRIES:
             return
         if isinstance(value, (str, bytes, tuple, frozenset)) and len(value) > WARM_CHARACTERS:
             return
-        memo.table[(*asked.values, *map(type, asked.values))] = value
+        memo.table[asked.values + tuple(map(type, asked.values))] = value
 
     def forget(self) -> None:
         """Drop what was kept about code; every plan is made anew at its next call."""
@@ -344,4 +352,3 @@ class Narrowed(Record):
     live: tuple[tuple[Symbol, Digest], ...]
     impurities: tuple[str, ...]
     gap: str
-

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from hitsave.evaluator.notices import Notices
     from hitsave.evaluator.plan import Narrowed, Planner
     from hitsave.store.contract import Store
-    from hitsave.symbol import Symbol
 
 # Encoded arguments of a memoised child beyond this size aren't kept; it then can't be evaluated on its own.
 CALL_BYTES = 1 << 14
@@ -94,8 +93,8 @@ class Recorder:
 
     # -- record ------------------------------------------------------------------------------------------------------
 
-    def record(self, asked: Asked, sight: Sight, outer: list[Sight], result: Any, elapsed_s: float) -> bool:
-        """Store the evaluation; False (and said why) if it must not be."""
+    def record(self, asked: Asked, sight: Sight, outer: list[Sight], result: Any, elapsed_s: float) -> Observed | None:
+        """Store the evaluation; what it observed, or None (and said why) if it must not be stored."""
         refusal = self._refusal(asked, sight)
         if refusal:
             self.notices.say(
@@ -104,7 +103,7 @@ class Recorder:
                 memo=asked.memo,
             )
             self.give_up(sight, outer)
-            return False
+            return None
         narrowed = self.planner.narrow(asked, sight)
         self._tell_impurities(asked, narrowed)
         blob = encode(result, codec=asked.memo.options.codec)
@@ -115,7 +114,7 @@ class Recorder:
         if outer:
             running.rearm()
         self.note_child(asked, evaluation.result, observed)
-        return True
+        return observed
 
     def give_up(self, sight: Sight, outer: list[Sight]) -> None:
         """Nothing is stored: what the body did counts as done by whoever called it."""
@@ -190,9 +189,7 @@ class Recorder:
             earlier=narrowed.earlier,
         )
 
-    def _evaluation(
-        self, asked: Asked, observed: Observed, blob: Blob, result: Any, elapsed_s: float
-    ) -> Evaluation:
+    def _evaluation(self, asked: Asked, observed: Observed, blob: Blob, result: Any, elapsed_s: float) -> Evaluation:
         options = asked.memo.options
         return Evaluation(
             key=asked.key,

@@ -8,6 +8,8 @@ a comment in a cell changes none.
 
 from __future__ import annotations
 
+from types import FunctionType
+
 from hitsave.errors import CannotDigest
 from hitsave.evaluator.carrier import Carrier
 from hitsave.evaluator.live import is_steady
@@ -17,12 +19,10 @@ from hitsave.values import digest_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FunctionType
     from typing import Any
 
     from hitsave.evaluator.code import Codebook
 
-FunctionKind = type(lambda: None)
 BUDGET_BYTES = 1 << 20
 
 
@@ -74,12 +74,12 @@ class Typed:
         inner = value
         while "__hitsave_memo__" in getattr(inner, "__dict__", ()):
             inner = inner.__wrapped__
-        if isinstance(inner, FunctionKind) and self.book.is_typed_in(inner):
+        if isinstance(inner, FunctionType) and self.book.is_typed_in(inner):
             return inner
         if isinstance(inner, type) and self.book.is_typed_in(inner):
             for key, member in sorted(vars(inner).items()):
                 method = getattr(member, "__func__", getattr(member, "fget", member))
-                if isinstance(method, FunctionKind):
+                if isinstance(method, FunctionType):
                     self.add(method)
                 elif not key.startswith("__"):
                     self._digest(f"{name}.{key}", member)

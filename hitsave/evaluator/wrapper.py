@@ -167,8 +167,9 @@ def compile_code(shape: Shape, function: FunctionType, checks: tuple[Check, ...]
     scope: dict[str, Any] = {}
     exec(compile("\n".join(lines), __file__, "exec"), scope)
     outer = scope["outer"](*[None] * len(CELLS))
-    code: CodeType = outer.__code__
-    return code.replace(co_qualname=function.__qualname__) if hasattr(code, "co_qualname") else code
+    code: Any = outer.__code__
+    named: CodeType = code.replace(co_qualname=function.__qualname__) if hasattr(code, "co_qualname") else code
+    return named
 
 
 def _keyword(shape: Shape) -> str:

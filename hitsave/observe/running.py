@@ -45,6 +45,7 @@ ever: set[CodeType] = set()
 # Revision of the loaded code when observation began: what ran in modules loaded before wasn't seen. -1: not begun.
 observed_from = -1
 _tool: int | None = None
+_monitoring: Any = getattr(sys, "monitoring", None)
 
 
 def install() -> bool:
@@ -54,7 +55,7 @@ def install() -> bool:
         return False
     if _tool is not None:
         return True
-    monitoring = sys.monitoring
+    monitoring = _monitoring
     for tool in FREE_IDS:
         if monitoring.get_tool(tool) is None:
             monitoring.use_tool_id(tool, "hitsave")
@@ -74,8 +75,8 @@ def uninstall() -> None:
     """Stop noting and give the tool id back."""
     global _tool
     if _tool is not None:
-        sys.monitoring.set_events(_tool, 0)
-        sys.monitoring.free_tool_id(_tool)
+        _monitoring.set_events(_tool, 0)
+        _monitoring.free_tool_id(_tool)
         _tool = None
         ever.clear()
 
@@ -88,7 +89,7 @@ def arm(sight: Sight) -> bool:
         return sight.profile is not None
     if _thread._count():
         _note_other_threads(sight)
-    sys.monitoring.restart_events()
+    _monitoring.restart_events()
     return True
 
 
@@ -102,7 +103,7 @@ def disarm(sight: Sight) -> None:
 def rearm() -> None:
     """Let all code tell again when it starts: a child has ended, and its caller may run the same functions."""
     if _tool is not None:
-        sys.monitoring.restart_events()
+        _monitoring.restart_events()
 
 
 def _note_other_threads(sight: Sight) -> None:
@@ -124,7 +125,7 @@ def _started(code: CodeType, _offset: int) -> Any:
     if is_look(code) and under_way:
         note_look(code, sys._getframe(1))
         return None  # not disabled: the path differs from call to call
-    return sys.monitoring.DISABLE
+    return _monitoring.DISABLE
 
 
 def _thrown(code: CodeType, _offset: int, _error: BaseException) -> None:

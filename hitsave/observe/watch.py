@@ -50,15 +50,10 @@ class Sight:
     def absorb(self, child: Sight) -> None:
         """Take over all that `child` saw: its result could not be kept, so it doesn't stand for what it did."""
         self.codes |= child.codes
-        for mine, others in (
-            (self.files, child.files),
-            (self.directories, child.directories),
-            (self.stats, child.stats),
-            (self.existence, child.existence),
-            (self.variables, child.variables),
-        ):
-            for name, value in others.items():
-                mine.setdefault(name, value)  # type: ignore[attr-defined]
+        for seen in ("files", "directories", "stats", "existence", "variables"):
+            mine: dict[str, Any] = getattr(self, seen)
+            for name, value in getattr(child, seen).items():
+                mine.setdefault(name, value)
         self.written |= child.written
         self.children += child.children
         self.unpure |= child.unpure
