@@ -1,8 +1,6 @@
 """Pictures of what a function depends on: a tree of text, DOT, Mermaid, and SVG laid out here.
 
-The SVG needs no program on the reader's machine: symbols stand in columns by their distance from the start, each
-column ordered so that readers stand beside what they read (the barycentre rule of Sugiyama's layered drawing, two
-sweeps). Exact minimisation of crossings is NP-hard, and two sweeps are what dot starts with too.
+The SVG needs no program on the reader's machine; `layout.py` says where its boxes go.
 """
 
 from __future__ import annotations
@@ -10,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from hitsave.explain.layout import BOX_PX, Box, lay_out
 from hitsave.explain.text import short
 from hitsave.record import Record
 from hitsave.symbol import MODULE, Symbol, module_of, qualname_of
 
-SWEEPS = 2
 CHARACTER_PX = 7.3  # of the 12 px monospace face below
-ROW_PX, NODE_PX, GAP_PX, MARGIN_PX = 34, 24, 70, 20
 STYLE = """
   svg { font: 12px ui-monospace, Menlo, Consolas, monospace; background: #fff; }
   rect { fill: #eef2ff; stroke: #6366f1; } .start rect { fill: #4f46e5; } .start text { fill: #fff; }
@@ -27,6 +24,10 @@ STYLE = """
     .package rect { fill: #1f2937; }
   }
 """
+ARROW_HEAD = (
+    '<defs><marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+    '<path d="M0,1 L8,4 L0,7 z" style="fill:#94a3b8;stroke:none"/></marker></defs>'
+)
 
 
 class Graph(Record):
@@ -116,83 +117,40 @@ def to_mermaid(graph: Graph) -> str:
 
 def to_svg(graph: Graph) -> str:
     """A picture that stands by itself: any browser, editor or page shows it."""
-    columns = _columns(graph)
-    widths = [max(len(graph.label(node)) for node in column) * CHARACTER_PX + 16 for column in columns]
-    height = max(len(column) for column in columns) * ROW_PX
-    place: dict[Symbol, tuple[float, float, float]] = {}
-    left = float(MARGIN_PX)
-    for column, width in zip(columns, widths, strict=True):
-        top = MARGIN_PX + (height - len(column) * ROW_PX) / 2
-        for row, node in enumerate(column):
-            place[node] = (left, top + row * ROW_PX, width)
-        left += width + GAP_PX
-    whole = left - GAP_PX + MARGIN_PX
+    widths = {node: len(graph.label(node)) * CHARACTER_PX + 16 for node in graph.nodes}
+    layout = lay_out(graph.start, graph.nodes, graph.reads(), widths)
+    size = f"{layout.width:.0f} {layout.height:.0f}"
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{whole:.0f}" height="{height + 2 * MARGIN_PX}"'
-        f' viewBox="0 0 {whole:.0f} {height + 2 * MARGIN_PX}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{layout.width:.0f}" height="{layout.height:.0f}"'
+        f' viewBox="0 0 {size}" role="img">',
         f"<title>What {escape(graph.start)} depends on</title>",
         f"<style>{STYLE}</style>",
+        ARROW_HEAD,
     ]
-    lines += [_curve(place[reader], place[read], pale=_is_pale(graph, reader, read)) for reader, read in _edges(graph)]
-    lines += [_box(graph, node, place[node]) for node in graph.nodes]
+    for (reader, read), points in layout.lines.items():
+        kind = "pale" if reader in graph.pale or read in graph.pale else "edge"
+        lines.append(f'<path class="{kind}" marker-end="url(#head)" d="{_curve(points)}"/>')
+    lines += [_box(graph, node, layout.boxes[node]) for node in graph.nodes]
     return "\n".join([*lines, "</svg>"])
-
-
-def _columns(graph: Graph) -> list[list[Symbol]]:
-    """Nodes by distance from the start; those it doesn't reach stand in the last column."""
-    reads = graph.reads()
-    distance = {graph.start: 0}
-    frontier = [graph.start]
-    for node in frontier:  # grows while it is walked: breadth first
-        for read in reads.get(node, ()):
-            if read not in distance:
-                distance[read] = distance[node] + 1
-                frontier.append(read)
-    last = max(distance.values()) + 1
-    columns: list[list[Symbol]] = [[] for _ in range(last + 1)]
-    for node in graph.nodes:
-        columns[distance.get(node, last)].append(node)
-    columns = [column for column in columns if column]
-    readers: dict[Symbol, list[Symbol]] = {node: [] for node in graph.nodes}
-    for reader, below in reads.items():
-        for read in below:
-            readers[read].append(reader)
-    for _ in range(SWEEPS):
-        for neighbours, order in ((readers, columns), (reads, columns[::-1])):
-            _sweep(neighbours, order)
-    return columns
-
-
-def _sweep(neighbours: dict[Symbol, list[Symbol]], columns: Sequence[list[Symbol]]) -> None:
-    position = {node: row / len(column) for column in columns for row, node in enumerate(column)}
-    for column in columns:
-        beside = {node: [position[other] for other in neighbours[node]] or [position[node]] for node in column}
-        column.sort(key=lambda node: sum(beside[node]) / len(beside[node]))
-        position.update({node: row / len(column) for row, node in enumerate(column)})
 
 
 def _edges(graph: Graph) -> Iterable[tuple[Symbol, Symbol]]:
     return ((reader, read) for reader, below in graph.reads().items() for read in below)
 
 
-def _is_pale(graph: Graph, reader: Symbol, read: Symbol) -> bool:
-    return reader in graph.pale or read in graph.pale
+def _curve(points: Sequence[tuple[float, float]]) -> str:
+    """A smooth line through `points`, level at each; one that leads back bows out to the left."""
+    (x1, y1), *rest = points
+    path = [f"M{x1:.1f},{y1:.1f}"]
+    for x2, y2 in rest:
+        bend = (x2 - x1) / 2 if x2 > x1 else -40
+        last = x2 - bend if x2 > x1 else x2 - 40
+        path.append(f"C{x1 + bend:.1f},{y1:.1f} {last:.1f},{y2:.1f} {x2:.1f},{y2:.1f}")
+        x1, y1 = x2, y2
+    return " ".join(path)
 
 
-def _curve(start: tuple[float, float, float], end: tuple[float, float, float], *, pale: bool) -> str:
-    x1, y1 = start[0] + start[2], start[1] + NODE_PX / 2
-    x2, y2 = end[0], end[1] + NODE_PX / 2
-    if x2 <= start[0]:  # backwards or within a column: leave and arrive on the left, in a bow
-        x1 = start[0]
-        path = f"M{x1:.1f},{y1:.1f} C{x1 - 40:.1f},{y1:.1f} {x2 - 40:.1f},{y2:.1f} {x2:.1f},{y2:.1f}"
-    else:
-        bend = (x2 - x1) / 2
-        path = f"M{x1:.1f},{y1:.1f} C{x1 + bend:.1f},{y1:.1f} {x2 - bend:.1f},{y2:.1f} {x2:.1f},{y2:.1f}"
-    return f'<path{" class=" + chr(34) + "pale" + chr(34) if pale else ""} d="{path}"/>'
-
-
-def _box(graph: Graph, node: Symbol, place: tuple[float, float, float]) -> str:
-    x, y, width = place
+def _box(graph: Graph, node: Symbol, box: Box) -> str:
     kinds = [
         name
         for name, applies in (
@@ -205,8 +163,8 @@ def _box(graph: Graph, node: Symbol, place: tuple[float, float, float]) -> str:
     ]
     return (
         f'<g class="{" ".join(kinds)}"><title>{escape(node)}</title>'
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{NODE_PX}" rx="5"/>'
-        f'<text x="{x + 8:.1f}" y="{y + 16:.1f}">{escape(graph.label(node))}</text></g>'
+        f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{BOX_PX:.0f}" rx="5"/>'
+        f'<text x="{box.x + 8:.1f}" y="{box.y + 16:.1f}">{escape(graph.label(node))}</text></g>'
     )
 
 

@@ -4,6 +4,7 @@ import re
 import xml.dom.minidom
 
 from hitsave.explain.graph import Graph, to_dot, to_mermaid, to_svg, tree_text
+from hitsave.explain.layout import Layout, lay_out
 from hitsave.symbol import Symbol
 
 
@@ -12,6 +13,10 @@ def graph(start: str, *edges: str, extra: tuple[str, ...] = (), **options: froze
     nodes = sorted({start, *extra, *(name for pair in pairs for name in pair)})
     chosen = {key: frozenset(map(Symbol, value)) for key, value in options.items()}
     return Graph(Symbol(start), tuple(map(Symbol, nodes)), pairs, **chosen)
+
+
+def lay_out_of(drawn: Graph) -> Layout:
+    return lay_out(drawn.start, drawn.nodes, drawn.reads(), dict.fromkeys(drawn.nodes, 50.0))
 
 
 DIAMOND = graph("m:top", "m:top > m:left", "m:top > n:right", "m:left > n:K", "n:right > n:K")
@@ -57,7 +62,7 @@ def test_the_svg_is_well_formed_and_shows_every_symbol_and_edge() -> None:
     svg = to_svg(DIAMOND)
     document = xml.dom.minidom.parseString(svg)
     assert len(document.getElementsByTagName("rect")) == 4
-    assert len(document.getElementsByTagName("path")) == 4
+    assert svg.count('class="edge"') == 4
 
 
 def test_boxes_of_the_svg_never_overlap() -> None:
@@ -66,12 +71,28 @@ def test_boxes_of_the_svg_never_overlap() -> None:
     assert len(boxes) == 24
     for i, (x, y, width) in enumerate(boxes):
         for other_x, other_y, _ in boxes[i + 1 :]:
-            assert abs(y - other_y) >= 24 or abs(x - other_x) >= width or x != other_x
+            assert abs(y - other_y) >= 24 or abs(x - other_x) >= width
+
+
+def test_a_line_over_several_columns_passes_no_box() -> None:
+    layout = lay_out_of(graph("m:a", "m:a > m:b", "m:b > m:c", "m:c > m:d", "m:a > m:d"))
+    (_, y1), *between, (_, y2) = layout.lines[Symbol("m:a"), Symbol("m:d")]
+    assert len(between) == 4
+    for name in ("m:b", "m:c"):
+        box = layout.boxes[Symbol(name)]
+        for x, y in between:
+            assert not (box.x <= x <= box.x + box.width and box.y <= y <= box.y + 24)
 
 
 def test_what_did_not_run_is_pale() -> None:
     svg = to_svg(graph("m:a", "m:a > m:b", pale=frozenset({"m:b"})))
-    assert 'class="pale"' in svg
+    assert svg.count('class="pale"') == 2  # the box of b, and the edge to it
+
+
+def test_edges_lead_to_the_right_unless_they_close_a_cycle() -> None:
+    svg = to_svg(graph("m:a", "m:a > m:b", "m:a > m:c", "m:b > m:c", "m:c > m:d", "m:d > m:b"))
+    curves = [re.findall(r"[-\d.]+", d) for d in re.findall(r'class="edge"[^>]* d="([^"]+)"', svg)]
+    assert sum(float(numbers[0]) >= float(numbers[-2]) for numbers in curves) == 1
 
 
 def test_the_same_graph_gives_the_same_picture_in_any_order_of_edges() -> None:
