@@ -163,12 +163,12 @@ class Canonical:
     def path(self) -> str:
         """Where we are, as the user would write it: `model.callbacks[2]`."""
         frames = self._stack
-        start = self._path
+        start = self._path or "value"
         if self._names:
             at = frames[1].count - 1 if len(frames) > 1 else -1
             start = self._names[at] if 0 <= at < len(self._names) else ""
             frames = frames[2:]
-        return f"{start}{''.join(map(_label, frames))}" or "value"
+        return f"{start}{_shortened([*map(_label, frames)])}"
 
     def _run(self, root: object) -> bytes:
         stack = self._stack
@@ -406,6 +406,10 @@ def _buffer_form(buffer: Buffer) -> bytes:
     if buffer.size_bytes <= _RAW_BYTES:
         return b"b" + length + b"".join(buffer.pieces)
     return b"B" + length + hash_pieces(buffer.pieces, buffer.size_bytes)
+
+
+def _shortened(labels: list[str]) -> str:
+    return "".join(labels if len(labels) <= 40 else [*labels[:20], " ... ", *labels[-20:]])
 
 
 def _label(frame: _Frame) -> str:

@@ -65,8 +65,11 @@ def _joined(value: Any) -> Any:
 
 
 def _array(value: Any, _: Canonical) -> Parts:
+    arrow: Any = sys.modules["pyarrow"]
     missing = None
     kind = value.type
+    if str(kind) in ("string_view", "binary_view"):  # Arrow can't even filter these
+        value = value.cast(arrow.large_string() if str(kind) == "string_view" else arrow.large_binary())
     if value.null_count and str(kind) != "null":
         missing = value.is_null().to_numpy(zero_copy_only=False)
         value = value.drop_null()
@@ -92,9 +95,6 @@ def _content(value: Any) -> list[Any]:
         return [value.flatten()]
     if types.is_list(kind) or types.is_large_list(kind):
         return [_offsets(value, value.buffers()[1])[0], value.flatten()]
-    if str(kind) in ("string_view", "binary_view"):
-        value = value.cast(arrow.large_string() if str(kind) == "string_view" else arrow.large_binary())
-        kind = value.type
     if types.is_string(kind) or types.is_binary(kind) or types.is_large_string(kind) or types.is_large_binary(kind):
         _, offsets, data = value.buffers()
         ends, first, last = _offsets(value, offsets)

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     Rule = Callable[[Any, Canonical], Parts]
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
-_LOCAL_NOISE = frozenset(
-    {"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__"}
-)
+_WRITTEN = frozenset({type(lambda: None), staticmethod, classmethod, property})
 
 
 def function_rules() -> dict[type, Rule]:
@@ -59,7 +57,7 @@ def describe_class(cls: Any, canonical: Canonical) -> Parts:
     text = canonical.code(cls)
     if "<locals>" not in cls.__qualname__:
         return Parts("class", text)
-    held = {name: value for name, value in vars(cls).items() if name not in _LOCAL_NOISE and not _is_slot(value)}
+    held = {name: value for name, value in vars(cls).items() if _is_written(name, value)}
     return Parts("class", text, cls.__bases__, Attributes(held))
 
 
@@ -134,8 +132,11 @@ def _code_object(value: Any, _: Canonical) -> Parts:
     return Parts("code", value.co_code, value.co_consts, names, counts, value.co_name, sys.version_info[:2])
 
 
-def _is_slot(value: object) -> bool:
-    return type(value).__name__ in ("member_descriptor", "getset_descriptor")
+def _is_written(name: str, value: object) -> bool:
+    """Whether a class attribute was written there, and not put there by Python, `abc`, or a library's metaclass."""
+    if name[:2] == "__" and name[-2:] == "__":
+        return type(value) in _WRITTEN
+    return name != "_abc_impl" and type(value).__name__ not in ("member_descriptor", "getset_descriptor")
 
 
 class _Sample:
