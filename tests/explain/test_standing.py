@@ -117,8 +117,8 @@ def test_a_chain_of_calls_as_long_as_the_stack_is_judged() -> None:
     then, now = calls(), calls(("K = 2", "K = 3"))
     chain: list[Evaluation] = []
     for number in range(1500):
-        below = CHILD if not chain else Child(Symbol("m:outer"), chain[-1].key.arguments, CHILD.result)
-        seen = Observed(children=(below,), narrowed="n")
+        below = [Child(Symbol("m:outer"), each.key.arguments, CHILD.result) for each in chain[-1:]]
+        seen = Observed(children=(*below, CHILD), narrowed="n")
         chain.append(keep(then["outer"], store, arguments=str(number), observed=seen, started=float(number)))
     judge = standings(now["outer"], store, chain)
     judge.judge(reversed(chain))
