@@ -40,10 +40,14 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
     constants: list[Symbol] = []
     for entity in reach.levels:
         pairs[entity.symbol] = _digest(graph, reach, entity, seen)
-        if entity.has_value:
+        if entity.has_value and reach.levels[entity] > SHAPE:
             is_constant = all(d.__class__ is Value and d.is_literal for d in entity.definitions)  # type: ignore[attr-defined]
             rebound = effects.is_written(entity, reach.active)
             (constants if is_constant and not rebound else live).append(entity.symbol)
+    for entity in reach.defined:
+        if entity not in reach.levels:
+            headers = [d.header for d in entity.definitions if isinstance(d, Function)]
+            pairs[entity.symbol] = digest_text(" ".join(headers))
     for module, digest in _statement_digests(reach).items():
         pairs[symbol(module.name)] = digest
     environment, is_dynamic = seen.environment()

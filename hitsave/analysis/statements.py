@@ -159,7 +159,10 @@ def _expression(w: Walker, node: ast.Expr) -> None:
 def _assign(w: Walker, node: ast.Assign) -> None:
     w.emit("=")
     value = node.value
+    before = dict(w.reads) if w.frame.depth and len(node.targets) == 1 else None
     chain = w.visit(value)
+    if before is not None:
+        weaken_update(w, node.targets[0], before)
     for target in node.targets:
         if target.__class__ is Name:
             w.emit(target.id)  # type: ignore[attr-defined]
@@ -167,6 +170,23 @@ def _assign(w: Walker, node: ast.Assign) -> None:
         else:
             store(w, target, part_of(chain))
     w.emit(";")
+
+
+def weaken_update(w: Walker, target: ast.expr, before: dict[str, int]) -> None:
+    """Count what a function reads of a global only to set that very global anew (`n = n + 1`) as changing it.
+
+    A counter or a log that is written by the code it watches, and read by nothing else, can't change a result.
+    """
+    while target.__class__ in (Attribute, ast.Subscript):
+        target = target.value  # type: ignore[attr-defined]
+    if target.__class__ is not Name:
+        return
+    name = target.id  # type: ignore[attr-defined]
+    for chain, bits in w.reads.items():
+        if chain != name and not chain.startswith((name + ".", name + "[")):
+            continue
+        if bits & READ and not before.get(chain, 0) & READ:
+            w.reads[chain] = bits & ~READ | WEAK
 
 
 def bind(w: Walker, name: str, value: ast.expr, chain: str | None) -> None:
@@ -251,17 +271,21 @@ def _augmented(w: Walker, node: ast.AugAssign) -> None:
     w.emit(f"{node.op.__class__.__name__}=")
     w.visit(node.value)
     target = node.target
+    mode = WEAK if w.frame.depth else w.mode
     if isinstance(target, Name):
-        w.reads[target.id] = w.reads.get(target.id, node.lineno << 8) | w.mode
+        w.reads[target.id] = w.reads.get(target.id, node.lineno << 8) | mode
         if w.frame.bound.get(target.id) == PARAMETER and not isinstance(node.value, Constant):
             w.region.flags |= MUTATES_ARGUMENT  # `items += more` extends the caller's list
     else:
+        w.mode, before = mode, w.mode
         base = w.visit(target.value)
+        w.mode = before
         if isinstance(target, Attribute):
             if base is None:
                 w.region.attributes.add(target.attr)
             else:
-                w.reads[f"{base}.{target.attr}"] = node.lineno << 8 | w.mode
+                chain = f"{base}.{target.attr}"
+                w.reads[chain] = w.reads.get(chain, node.lineno << 8) | mode
     store(w, target)
 
 
