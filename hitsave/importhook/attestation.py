@@ -149,8 +149,10 @@ def _examine(
     if compiled is None or data is None:
         return _code_entry(name, path, functions)
     whole = _module_code(namespace)
+    attested = Entry(name, path, data, kind=ATTESTED)
     if whole is not None and same_code(whole, compiled):
-        return Entry(name, path, data, kind=ATTESTED)
+        attested.code = whole
+        return attested
     bound_s = max(process_bound_s(), asked_s)
     if not on_disk or changed_s is None or changed_s > bound_s:
         return _code_entry(name, path, functions)
@@ -158,8 +160,11 @@ def _examine(
         return _code_entry(name, path, functions)
     # Where the code differs, a loader that transforms it was at work (pytest, a type checker): the text is right, and
     # what they add is not the user's. Python's own loader is another matter: it may have read a stale .pyc.
-    if whole is not None or _is_transforming(namespace, path) or all(find_same(code, compiled) for code in functions):
-        return Entry(name, path, data, kind=ATTESTED)
+    if all(find_same(code, compiled) for code in functions):
+        attested.code = compiled
+        return attested
+    if whole is not None or _is_transforming(namespace, path):
+        return attested
     return _code_entry(name, path, functions)
 
 

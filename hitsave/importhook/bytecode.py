@@ -107,82 +107,87 @@ def tagged_path(path: str, tag: str) -> str | None:
     return None if own is None else f"{own[:-4]}.hitsave-{tag}.pyc"
 
 
-class Compiled:
-    """What a file of compiled code held: the code, the digest of its source ("" if the file doesn't say), and whether
-    the code is known to come from the source at hand.
-    """
-
-    __slots__ = ("code", "digest", "verified")
-
-    def __init__(self, code: CodeType, digest: str, *, verified: bool) -> None:
-        self.code = code
-        self.digest = digest
-        self.verified = verified
-
-
-def read_tagged(bytecode_path: str, path: str, data: bytes, module_name: str) -> Compiled | None:
-    """The rewritten code for `data`, the source in `path`; None if there is none."""
-    content = _read(bytecode_path)
-    if content is None or content[:8] != MAGIC_NUMBER + CHECKED_HASH or content[-8:] != MAGIC:
-        return None
-    hashed = source_hash(data)
-    if content[-32:-24] != hashed or content[8:16] != hashed:
-        return None
-    length = int.from_bytes(content[-TAIL_BYTES : -TAIL_BYTES + 2], "little")
-    if content[-TAIL_BYTES - length : -TAIL_BYTES] != module_name.encode("utf-8", "surrogatepass"):
-        return None
-    code = _code(content, path)
-    return None if code is None else Compiled(code, content[-24:-8].hex(), verified=True)
+# How far a file of plain Python's can be trusted to come from the source at hand.
+LIKELY = 1
+CERTAIN = 2
 
 
 class Own:
-    """Plain Python's compiled file for one source, read but not judged yet."""
+    """A file of compiled code, read but not judged yet: Python's own, or a tagged one of ours.
 
-    __slots__ = ("content", "path", "place")
+    `is_ours` says that we wrote it, so that it has a trailer: the `times` and `hash` of its source, and the `digest`.
+    """
 
-    def __init__(self, place: str, path: str) -> None:
+    __slots__ = ("content", "is_ours", "place")
+
+    def __init__(self, place: str, content: bytes) -> None:
         self.place = place
-        self.path = path
-        self.content = _read(place) or b""
+        self.content = content
+        self.is_ours = content[-8:] == MAGIC and content[:4] == MAGIC_NUMBER
 
     @property
     def times(self) -> bytes:
-        """The times of the source that we wrote the file for."""
+        """The times of the source that we wrote the file for, zero if a later write could have the same."""
         return self.content[-48:-32]
 
-    def unchanged(self, stat: os.stat_result) -> Compiled | None:
-        """The code, if we wrote the file and the source, whose state is `stat`, hasn't been written to since."""
-        return self._ours() if self.times == times_of(stat) else None
+    @property
+    def hash(self) -> bytes:
+        """The hash of that source."""
+        return self.content[-32:-24]
 
-    def certain(self, data: bytes) -> Compiled | None:
-        """The code, if we wrote the file for this very text."""
-        return self._ours() if self.content[-32:-24] == source_hash(data) else None
+    @property
+    def digest(self) -> Digest:
+        """The digest of that source."""
+        return Digest(self.content[-24:-8].hex())
 
-    def _ours(self) -> Compiled | None:
-        content = self.content
-        if content[-8:] != MAGIC or content[:4] != MAGIC_NUMBER:
+    def code(self, path: str) -> CodeType | None:
+        """The code object, for a source that is called `path` now; None if there is none."""
+        try:
+            code = loads(memoryview(self.content)[HEADER_BYTES:])
+        except (ValueError, EOFError, TypeError, MemoryError):  # truncated or garbage
             return None
-        code = _code(content, self.path)
-        return None if code is None else Compiled(code, content[-24:-8].hex(), verified=True)
-
-    def likely(self, data: bytes, stat: os.stat_result) -> Compiled | None:
-        """The code for `data` if plain Python would take it from here; verified if the source is clearly older."""
-        content = self.content
-        if content[:4] != MAGIC_NUMBER or len(content) < HEADER_BYTES or content[-8:] == MAGIC:
+        if not isinstance(code, CodeObject):
             return None
+        # The folder may have been moved or renamed since; tracebacks must name the file as it is called now.
+        _imp._fix_co_filename(code, path)  # type: ignore[attr-defined]
+        return code
+
+    def is_rewritten(self, data: bytes, module_name: str) -> bool:
+        """Whether this is the rewritten code of `data`, the source of that module."""
+        content = self.content
+        if not self.is_ours or content[4:8] != CHECKED_HASH:
+            return False
+        length = int.from_bytes(content[-TAIL_BYTES : -TAIL_BYTES + 2], "little")
+        name = content[-TAIL_BYTES - length : -TAIL_BYTES]
+        return name == module_name.encode("utf-8", "surrogatepass") and self.hash == source_hash(data)
+
+    def trust(self, data: bytes, stat: os.stat_result) -> int:
+        """CERTAIN, LIKELY or 0: whether plain Python, which wrote the file, would use it for the source `data`.
+
+        `stat` is that of the source after it was read: an edit that came between shows in it.
+        """
+        content = self.content
+        if content[:4] != MAGIC_NUMBER or len(content) < HEADER_BYTES:
+            return 0
         flags = int.from_bytes(content[4:8], "little")
         if flags & ~0b11:
-            return None
+            return 0
         if flags & 0b1:
-            verified = content[8:16] == source_hash(data)
-            if not verified and (flags & 0b10 or _imp.check_hash_based_pycs == "always"):
-                return None
-        else:
-            if content[8:16] != _stamp(stat):
-                return None
-            verified = _written_later(self.place, stat)
-        code = _code(content, self.path)
-        return None if code is None else Compiled(code, "", verified=verified)
+            if content[8:16] == source_hash(data):
+                return CERTAIN
+            return 0 if flags & 0b10 or _imp.check_hash_based_pycs == "always" else LIKELY
+        if content[8:16] != _stamp(stat):
+            return 0
+        return CERTAIN if _written_later(self.place, stat) else LIKELY
+
+
+def read_own(place: str) -> Own:
+    """The file of compiled code at `place`, with empty content if there is none."""
+    try:
+        with open_code(place) as file:
+            return Own(place, file.read())
+    except OSError:
+        return Own(place, b"")
 
 
 def write_tagged(
@@ -212,11 +217,6 @@ def trailer(data: bytes, stat: os.stat_result, module_name: str = "") -> bytes:
     )
 
 
-def digest_in(compiled: Compiled) -> Digest | None:
-    """The digest of the source, where the file holds it."""
-    return Digest(compiled.digest) if compiled.digest else None
-
-
 def _stamp(stat: os.stat_result) -> bytes:
     mtime, size = int(stat.st_mtime) & 0xFFFFFFFF, stat.st_size & 0xFFFFFFFF
     return mtime.to_bytes(4, "little") + size.to_bytes(4, "little")
@@ -228,26 +228,6 @@ def _written_later(bytecode_path: str, stat: os.stat_result) -> bool:
     except OSError:
         return False
     return max(stat.st_ctime_ns, stat.st_mtime_ns) + RACY_NS < written_ns
-
-
-def _read(path: str) -> bytes | None:
-    try:
-        with open_code(path) as file:
-            return file.read()
-    except OSError:
-        return None
-
-
-def _code(content: bytes, path: str) -> CodeType | None:
-    try:
-        code = loads(memoryview(content)[HEADER_BYTES:])
-    except (ValueError, EOFError, TypeError, MemoryError):  # truncated or garbage
-        return None
-    if not isinstance(code, CodeObject):
-        return None
-    # The folder may have been moved or renamed since; tracebacks must name the file as it is called now.
-    _imp._fix_co_filename(code, path)  # type: ignore[attr-defined]
-    return code
 
 
 def _write(bytecode_path: str, content: bytes, path: str) -> bool:

@@ -89,3 +89,33 @@ def _value(node: Any) -> Any:
     if isinstance(node, _ast.Tuple):
         return tuple(map(_value, node.elts))
     return node.value
+
+
+def defaults_agree(data: bytes, path: str, function: Any) -> bool:
+    """Whether `function` certainly has the defaults that the text `data` gives it: the same literals, or none."""
+    try:
+        tree: Any = compile(data, path, "exec", PARSE_ONLY, dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    node = _find_function(tree.body, function.__qualname__)
+    if node is None:
+        return False
+    written = {arg.arg: default for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)}
+    keyword = function.__kwdefaults__ or {}
+    pairs = [(written.get(name), value) for name, value in keyword.items()]
+    if len(pairs) != sum(default is not None for default in written.values()):
+        return False
+    if len(node.args.defaults) != len(function.__defaults__ or ()):
+        return False
+    pairs += zip(node.args.defaults, function.__defaults__ or (), strict=True)
+    return all(_is_literal(default) and repr(_value(default)) == repr(value) for default, value in pairs)
+
+
+def _find_function(body: list[_ast.stmt], qualname: str) -> Any:
+    """The one definition of a function or method by that name; None if there are several, or none in plain sight."""
+    first, _, rest = qualname.partition(".")
+    kinds = (_ast.ClassDef,) if rest else (_ast.FunctionDef, _ast.AsyncFunctionDef)
+    found = [node for name, node in _bindings(body) if name == first]
+    if len(found) != 1 or not isinstance(found[0], kinds):
+        return None
+    return _find_function(found[0].body, rest) if rest else found[0]

@@ -19,7 +19,7 @@ from _io import open_code
 from hitsave.importhook import bytecode
 from hitsave.importhook.clock import is_close, process_bound_s
 from hitsave.importhook.disguise import as_importlib
-from hitsave.importhook.record import ATTESTED, OPAQUE, Entry, stamp_of
+from hitsave.importhook.record import ATTESTED, OPAQUE, Entry, stamp_of, times_of
 from hitsave.importhook.rewriter import PARSE_ONLY
 
 TYPE_CHECKING = False
@@ -31,17 +31,23 @@ if TYPE_CHECKING:
     from hitsave.importhook.record import LoadedSources
 
 
+READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
 class HitsaveLoader(SourceFileLoader):
     """Loads one source module of a project, and records what it was loaded from."""
 
     def __init__(self, fullname: str, path: str, hook: Hook) -> None:
-        super().__init__(fullname, path)
+        self.name = fullname
+        self.path = path
         self._hook = hook
+        self._running = False
+        self._entry: Entry | None = None
 
     @as_importlib
     def get_code(self, fullname: str) -> CodeType:
         """The code object of the module, compiled from the file or read from a cache that belongs to this very text."""
-        path: str = self.get_filename(fullname)
+        path: str = self.path if fullname == self.name else self.get_filename(fullname)
         found = _find_code(self._hook, fullname, path)
         if found is None:
             data, stat = _read_source(path)
@@ -49,25 +55,28 @@ class HitsaveLoader(SourceFileLoader):
             entry = _keep_code(self._hook, fullname, path, data, stat, code)
         else:
             code, entry = found
-        running = self.__dict__.pop("_running", None)
-        if running is None:
-            self._hook.loaded.hand_out(entry, self)
-        else:
-            running.append(entry)
+        entry.code = code
+        if self._running:
+            self._entry = entry
             self._hook.loaded.begin(entry)
+        else:
+            self._hook.loaded.hand_out(entry, self)
         return code
 
     @as_importlib
     def exec_module(self, module: ModuleType) -> None:
         """Run the module; its record stays if it comes to its end."""
-        running: list[Entry] = []
-        self._running = running
+        self._running = True
         try:
             super().exec_module(module)
         except BaseException:
-            _end(self._hook.loaded, running, finished=False)
+            self._running = False
+            if self._entry is not None:
+                self._hook.loaded.roll_back(self._entry)
             raise
-        _end(self._hook.loaded, running, finished=True)
+        self._running = False
+        if self._entry is not None:
+            self._hook.loaded.commit(self._entry)
 
     @as_importlib
     def source_to_code(  # type: ignore[override]  # importlib's third parameter came with 3.15
@@ -109,69 +118,87 @@ def _read_source(path: str) -> tuple[bytes, os.stat_result]:
         return file.read(), stat
 
 
-def _read_quickly(path: str) -> tuple[bytes, os.stat_result] | None:
-    """The bytes of a file that only go on record, and its state when they were read; None if that doesn't work out.
+def _read_quickly(path: str) -> tuple[bytes, os.stat_result]:
+    """The bytes of a file that only go on record, and its state when they were read; `OSError` if that fails.
 
     A third of the time that a file object takes; what is compiled from is read by `_read_source`.
     """
-    try:
-        file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
-    except OSError:
-        return None
+    file = os.open(path, READ_ONLY)
     try:
         size = os.fstat(file).st_size
         data = os.read(file, size + 1)
         stat = os.fstat(file)  # after reading: an edit that came between shows in it
-    except OSError:
-        return None
     finally:
         os.close(file)
-    return (data, stat) if len(data) == size == stat.st_size else None
+    if not len(data) == size == stat.st_size:
+        raise BlockingIOError(f"{path} is being written to")
+    return data, stat
 
 
 def _find_code(hook: Hook, fullname: str, path: str) -> tuple[CodeType, Entry] | None:
-    """The compiled code of a source from a file, with the entry to record; None if it has to be compiled."""
+    """The compiled code of a source from a file, with the entry to record; None if it has to be compiled.
+
+    This runs for every module of the project in every process: it is written for speed.
+    """
     place = bytecode.own_path(path)
     if place is None:
         return None
-    rewriting = hook.rewriting
-    own = bytecode.Own(place, path)
-    # A file of Python's with our trailer says that its module mentions none of our decorators.
-    plain = not rewriting.patterns
-    if plain and not hook.loaded.keeps_texts:
+    own = bytecode.read_own(place)
+    loaded, rewriting = hook.loaded, hook.rewriting
+    # A file of Python's with our trailer says that its module mentions none of our decorators: no need to look.
+    if own.is_ours and not rewriting.patterns:
         try:
-            compiled = own.unchanged(os.stat(path))
+            if not loaded.keeps_texts and times_of(os.stat(path)) == own.times:
+                code = own.code(path)
+                return None if code is None else (code, Entry(fullname, path, None, None, own.digest, own.times))
+            data, stat = _read_quickly(path)
         except OSError:
             return None
-        if compiled is not None:
-            entry = Entry(fullname, path, None, digest=bytecode.digest_in(compiled), times=own.times)
-            return compiled.code, entry
-    read = _read_quickly(path)
-    if read is None:
-        return None
-    data, stat = read
-    compiled = own.unchanged(stat) if plain else None
-    if compiled is not None:
-        return compiled.code, Entry(fullname, path, data, digest=bytecode.digest_in(compiled))
+        if times_of(stat) == own.times or bytecode.source_hash(data) == own.hash:
+            code = own.code(path)
+            return None if code is None else (code, Entry(fullname, path, data, None, own.digest))
+    else:
+        try:
+            data, stat = _read_quickly(path)
+        except OSError:
+            return None
     if rewriting.concerns(data, path, fullname):
         return _find_rewritten(hook, fullname, path, data)
-    compiled = own.certain(data) or own.likely(data, stat)
-    if compiled is None:
+    return _find_plain(own, fullname, path, data, stat)
+
+
+def _find_plain(
+    own: bytecode.Own, fullname: str, path: str, data: bytes, stat: os.stat_result
+) -> tuple[CodeType, Entry] | None:
+    """The code that plain Python may have compiled from `data`."""
+    if own.is_ours:
+        verified = own.hash == bytecode.source_hash(data)
+        if not verified:
+            return None
+    else:
+        trust = own.trust(data, stat)
+        if not trust:
+            return None
+        verified = trust == bytecode.CERTAIN
+        if not verified and bytecode.may_write() and os.access(os.path.dirname(own.place), os.W_OK):
+            return None  # compile it once more; from then on the file says what it came from
+    code = own.code(path)
+    if code is None:
         return None
-    if not compiled.verified and bytecode.may_write() and os.access(os.path.dirname(place), os.W_OK):
-        return None  # compile it once more; from then on the file says what it came from
-    unverified = False if compiled.verified else compiled.code
-    return compiled.code, Entry(fullname, path, data, digest=bytecode.digest_in(compiled), unverified=unverified)
+    entry = Entry(fullname, path, data, None, own.digest if own.is_ours else "")
+    entry.unverified = False if verified else code
+    return code, entry
 
 
 def _find_rewritten(hook: Hook, fullname: str, path: str, data: bytes) -> tuple[CodeType, Entry] | None:
     hook.loaded.keep_texts()
     module_name = hook.rewriting.module_name(path, fullname)
     place = bytecode.tagged_path(path, hook.rewriting.tag)
-    compiled = None if place is None else bytecode.read_tagged(place, path, data, module_name)
-    if compiled is None:
+    if place is None:
         return None
-    return compiled.code, Entry(fullname, path, data, module_name=module_name, digest=bytecode.digest_in(compiled))
+    tagged = bytecode.read_own(place)
+    code = tagged.code(path) if tagged.is_rewritten(data, module_name) else None
+    return None if code is None else (code, Entry(fullname, path, data, module_name, tagged.digest))
 
 
 def _keep_code(hook: Hook, fullname: str, path: str, data: bytes, stat: os.stat_result, code: CodeType) -> Entry:
@@ -204,16 +231,9 @@ def script_code(hook: Hook, path: str) -> CodeType:
     if found is None:
         code = HitsaveLoader(name, path, hook).source_to_code(data, path, name)
         found = code, _keep_code(hook, name, path, data, stat, code) if keep else Entry(name, path, data)
+    found[1].code = found[0]
     hook.loaded.put(found[1])
     return found[0]
-
-
-def _end(loaded: LoadedSources, running: list[Entry], *, finished: bool) -> None:
-    for entry in running:
-        if finished:
-            loaded.commit(entry)
-        else:
-            loaded.roll_back(entry)
 
 
 def note_foreign(sources: LoadedSources, fullname: str, path: str, *, loaded: bool = False) -> None:

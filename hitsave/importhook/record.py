@@ -24,12 +24,13 @@ import os
 import sys
 
 from hitsave.digest import Digest, digest_bytes
+from hitsave.importhook.exchanges import Exchanges
 from hitsave.record import Record
 from hitsave.source import Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
     from types import CodeType
 
 # How many earlier texts of one module are kept, for functions that outlive a reload of their module.
@@ -67,12 +68,14 @@ class Entry:
 
     __slots__ = (
         "_digest",
+        "code",
         "data",
         "import_name",
         "kind",
         "module_name",
         "path",
         "revision",
+        "since",
         "stamp",
         "times",
         "unverified",
@@ -83,12 +86,12 @@ class Entry:
         import_name: str,
         path: str,
         data: bytes | None,
+        module_name: str | None = None,
+        digest: str = "",
+        times: bytes = b"",
         *,
         kind: str = HOOK,
-        module_name: str | None = None,
-        digest: Digest | None = None,
         stamp: Stamp | None = None,
-        times: bytes = b"",
         unverified: CodeType | bool = False,
     ) -> None:
         self.import_name = import_name
@@ -104,14 +107,29 @@ class Entry:
         # to be what it came from.
         self.unverified = unverified
         self.revision = 0
+        self.since = 0  # the revision when the module was executed; code exchanged in place since doesn't count
+        # The module's whole code object, None if it isn't known: what its functions had to begin with.
+        self.code: CodeType | None = None
         self._digest = digest
+
+    def is_part(self, code: CodeType) -> bool:
+        """Whether `code` is one of the very objects that were executed; False if these aren't known."""
+        from hitsave.importhook.codes import nested
+
+        return self.code is not None and any(code is one for one in nested(self.code))
+
+    def holds(self, code: CodeType) -> bool:
+        """Whether one of the code objects that were executed does the same as `code`."""
+        from hitsave.importhook.codes import find_same
+
+        return self.code is not None and find_same(code, self.code) is not None
 
     @property
     def digest(self) -> Digest:
         """The digest of the bytes; computed once."""
-        if self._digest is None:
+        if not self._digest:
             self._digest = digest_bytes(self.data or b"")
-        return self._digest
+        return Digest(self._digest)
 
     def loaded(self, name_of: Callable[[str], str | None]) -> Loaded:
         """This execution as a frozen record. `name_of` gives the canonical name of a file."""
@@ -127,15 +145,18 @@ class Entry:
 
     def under(self, import_name: str) -> Entry:
         """The same text, executed under another name."""
-        return Entry(
+        same = Entry(
             import_name,
             self.path,
             self.data,
             kind=self.kind,
             module_name=self.module_name,
             digest=self._digest,
+            times=self.times,
             unverified=self.unverified,
         )
+        same.code = self.code
+        return same
 
     def named(self, name_of: Callable[[str], str | None]) -> str:
         """The canonical module name; computed once."""
@@ -178,6 +199,7 @@ class LoadedSources:
         self._verify = verify
         self.asked: dict[str, float] = {}  # import name -> when our finder was last asked for it, s since the epoch
         self.keeps_texts = False
+        self.exchanges = Exchanges()
         self._lock = _thread.allocate_lock()
         self._entries: dict[str, Entry] = {}  # import name -> the entry in force
         self._before: dict[str, Entry | None] = {}  # import name -> what a running execution would replace
@@ -185,7 +207,7 @@ class LoadedSources:
         self._unnamed: list[Entry] = []
         self._notes: list[Entry] = []  # of modules that somebody else is loading
         self._handed: dict[str, tuple[Entry, object]] = {}  # import name -> what somebody else may be running, loader
-        self._earlier: dict[str, list[Entry]] = {}  # canonical name -> texts no longer in force
+        self._earlier: dict[str, list[Entry]] = {}  # import name -> texts no longer in force
 
     # -- written by the loader ---------------------------------------------------------------------------------------
 
@@ -198,22 +220,23 @@ class LoadedSources:
 
     def commit(self, entry: Entry) -> None:
         """The module ran to its end."""
-        before = self._before.get(entry.import_name)
-        name = before.named(self.name_of) if before is not None else ""
         with self._lock:
-            self._before.pop(entry.import_name, None)
+            before = self._before.pop(entry.import_name, None)
             if before is not None:
-                self._keep(name, before)
+                self._keep(before)
             self._change(entry)
+        if before is not None:
+            self.exchanges.begin((entry.import_name,))
+            self.exchanges.end((entry.import_name,), self.revision)
 
     def roll_back(self, entry: Entry) -> None:
         """The module raised. A failed first import leaves no record; a failed reload brings the old one back."""
-        name, named = entry.import_name, entry.named(self.name_of)
+        name = entry.import_name
         with self._lock:
             before = self._before.pop(name, None)
             if self._entries.get(name) is not entry:
                 return  # the module imported itself anew meanwhile; that record stands
-            self._keep(named, entry)
+            self._keep(entry)
             if before is None:
                 del self._entries[name]
                 self.revision += 1
@@ -227,24 +250,46 @@ class LoadedSources:
         It isn't in force for its import name: the module under that name, if any, ran from something else. Functions
         made by running it are found by the digest in their site.
         """
-        name = entry.named(self.name_of)
         with self._lock:
             # The first that a loader handed out is what `runpy` runs; whoever asks it again only wants to look.
             if self._handed.get(entry.import_name, (None, None))[1] is not loader:
                 self._handed[entry.import_name] = entry, loader
-            self._keep(name, entry)
+            self._keep(entry)
             self.revision += 1
 
     def put(self, entry: Entry) -> None:
         """`entry` describes a module that is loaded already: attested, or typed in."""
-        before = self._entries.get(entry.import_name)
-        name = before.named(self.name_of) if before is not None else ""
         with self._lock:
+            before = self._entries.get(entry.import_name)
             if before is not None and before is not entry:
-                self._keep(name, before)
+                self._keep(before)
             self._put(entry)
             if entry.unverified is True and entry.stamp is not None and entry.kind == ATTESTED:
                 self._notes.append(entry)
+
+    def exchange(self, entries: Sequence[Entry], symbols: Collection[str], work: Callable[[], None]) -> None:
+        """Put `entries` in force; `work` exchanges the code of the functions called `symbols` in place meanwhile.
+
+        What `work` raises comes through, and then the records stay as they were.
+        """
+        self.exchanges.begin(symbols)
+        try:
+            self.notice_change()  # plans made from here on are known to be doubtful
+            work()
+            for entry in entries:
+                self.put(entry)
+        finally:
+            self.exchanges.end(symbols, self.revision)
+
+    def notice_change(self) -> None:
+        """Something that isn't loaded, but would be when code runs, is no longer what it was: look again."""
+        with self._lock:
+            self.revision += 1
+
+    def entry(self, module_name: str) -> Entry | None:
+        """The entry in force for a canonical module name, as noted."""
+        self._name_all()
+        return self._entries.get(self._names.get(module_name, module_name))
 
     def keep_texts(self) -> None:
         """From now on, keep the text of every module that is imported, and fetch those of the modules that are.
@@ -273,7 +318,8 @@ class LoadedSources:
     def find(self, module_name: str, digest: Digest) -> Loaded | None:
         """The text of `module_name` with this digest, if it was executed in this process, even if others came since."""
         self._name_all()
-        for entry in [*self._entries.values(), *reversed(self._earlier.get(module_name, []))]:
+        earlier = [entry for texts in self._earlier.values() for entry in reversed(texts)]
+        for entry in [*self._entries.values(), *earlier]:
             if not entry.unverified and entry.named(self.name_of) == module_name and entry.digest == digest:
                 found = self._settled(entry).loaded(self.name_of)
                 if found.source.digest == digest and found.has_text:
@@ -316,10 +362,14 @@ class LoadedSources:
     def _change(self, entry: Entry) -> None:
         self.revision += 1
         entry.revision = self.revision
+        entry.since = entry.since or self.revision
 
-    def _keep(self, name: str, entry: Entry) -> None:
-        texts = self._earlier.setdefault(name, [])
-        texts[:] = [text for text in texts if text.digest != entry.digest][-EARLIER_TEXTS + 1 :] + [entry]
+    def _keep(self, entry: Entry) -> None:
+        texts = self._earlier.setdefault(entry.import_name, [])
+        if entry in texts:
+            texts.remove(entry)
+        texts.append(entry)
+        del texts[:-EARLIER_TEXTS]
 
     def _name_all(self) -> None:
         """Give every new entry its canonical name. Not while importing: it costs system calls."""
