@@ -78,7 +78,8 @@ class Edges:
         if self._targets is None:
             found: set[str] = set()
             for name in self.missing:
-                found.update((name, name.partition(":")[0] + ":*"))
+                module = name.partition(":")[0]
+                found.update((name, f"{module}:*", f"{module}:?"))
             for name in self.outside:
                 while name:
                     found.add("!" + name)
@@ -153,6 +154,9 @@ def _add_imported(edges: Edges, resolver: Resolver, module: Module, chain: str) 
     name, _, attribute = chain[1:].partition("|")
     for imported in modules_run(resolver, module, name, attribute.partition(".")[0]):
         edges.imported[imported] = None
+    if attribute:
+        for getter in getters_asked(resolver, module, name):
+            edges.mentions.setdefault(getter, WEAK)
 
 
 def modules_run(resolver: Resolver, importer: Module, name: str, attribute: str) -> list[Module]:
@@ -165,11 +169,21 @@ def modules_run(resolver: Resolver, importer: Module, name: str, attribute: str)
         if module is not None:
             found.append(module)
     if attribute and attribute != "*" and found and found[-1].summary.is_package:
-        if found[-1].entity(attribute) is None:
+        bound = found[-1].entity(attribute)
+        if bound is None or bound.has_import:
             submodule = resolver.module(f"{found[-1].name}.{attribute}")
             if submodule is not None:
                 found.append(submodule)
     return found
+
+
+def getters_asked(resolver: Resolver, importer: Module, name: str) -> list[Entity]:
+    """The `__getattr__` of a module that isn't a package: `from m import x` asks it for `__path__`."""
+    imported = resolver.module(importer.absolute(name))
+    if imported is None or imported.summary.is_package:
+        return []
+    getter = imported.entity("__getattr__")
+    return [] if getter is None else [getter]
 
 
 def _add_key(edges: Edges, resolver: Resolver, module: Module, chain: str, key: str) -> None:

@@ -107,7 +107,8 @@ class Effects:
     def _contributors(self, module: Module) -> Iterable[tuple[Contributor, set[str]]]:
         for number in range(len(module.summary.statements)):
             edges = self.graph.statement(module, number)
-            targets = self._direct_targets(module, None, edges.writes) | self._targets_of_calls(edges)
+            targets = self._direct_targets(module, None, edges.writes, is_opaque=bool(edges.opaque))
+            targets |= self._targets_of_calls(edges)
             targets |= self._targets_of_statement(edges)
             if targets:
                 yield number, targets
@@ -209,11 +210,15 @@ class Effects:
             known = self._direct[function] = Written(frozenset(targets), arguments=arguments)
         return known
 
-    def _direct_targets(self, module: Module, function: Entity | None, writes: Iterable[str]) -> set[str]:
+    def _direct_targets(
+        self, module: Module, function: Entity | None, writes: Iterable[str], *, is_opaque: bool = True
+    ) -> set[str]:
         targets: set[str] = set()
         for write in writes:
             if write[0] == "=":
                 targets.add(f"{module.name}:{write[1:]}")
+            elif write == "~globals()[]" and not is_opaque:
+                targets.add(f"{module.name}:?")
             elif write.startswith(("~globals()", "*")):
                 targets.add(f"{module.name}:*")
             elif write[0] == "~":

@@ -9,7 +9,7 @@ means (`effects.py`).
 
 from __future__ import annotations
 
-from hitsave.analysis.edges import Edges, modules_run, resolve_edges
+from hitsave.analysis.edges import Edges, getters_asked, modules_run, resolve_edges
 from hitsave.analysis.entities import Entity, Module, Outside
 from hitsave.analysis.resolve import Modules, Resolver, Trace
 from hitsave.analysis.summary import NO_FACTS, Class, Facts, Function, Value
@@ -116,6 +116,14 @@ class Graph:
             found.append(package)
         for name, attribute in module.summary.imports:
             found += modules_run(self.resolver, module, name, attribute)
+        return found
+
+    def getters_asked(self, module: Module) -> list[Entity]:
+        """The module-level `__getattr__` functions that the import statements of a module call."""
+        found: list[Entity] = []
+        for name, attribute in module.summary.imports:
+            if attribute:
+                found += getters_asked(self.resolver, module, name)
         return found
 
     def is_foreign(self, entity: Entity) -> bool:

@@ -82,6 +82,8 @@ class Reach:
         self.parents: dict[Entity, Entity | None] = {}
         self.followed: dict[Entity, None] = {}  # functions whose body counts
         self.classes: dict[Entity, int] = {}
+        self.executed: dict[Module, None] = {}  # modules whose top level the start runs
+        self.defined: dict[Entity, None] = {}  # functions of those, of which only the header counts
         self.names: dict[str, int] = {}
         self.edges: list[tuple[Edges, Entity | None, str]] = []  # all that was absorbed, with whose and which region
         self.statements: dict[tuple[Module, int], None] = {}
@@ -117,14 +119,29 @@ class Reach:
         self._drain()
 
     def start_module(self, module: Module) -> None:
-        """Reach what executing a module's top level runs."""
-        for name in module.summary.definitions:
-            if "." not in name and (entity := module.entity(name)) is not None:
-                self.mention(entity, MENTION, None)
-        for number in range(len(module.summary.statements)):
-            self.add_statement(module, number, None)
+        """Reach what executing a module's top level runs, and that of the modules it imports."""
         self.activate(module)
+        for imported in sorted(self.graph.import_closure(module), key=lambda m: m.name):
+            self.executed[imported] = None
+            for name in imported.summary.definitions:
+                if (entity := imported.entity(name)) is not None:
+                    self._define(entity)
+            for number in range(len(imported.summary.statements)):
+                self.add_statement(imported, number, None)
+            for getter in self.graph.getters_asked(imported):
+                self.mention(getter, SHAPE, None)
         self._drain()
+
+    def _define(self, entity: Entity) -> None:
+        """A definition is executed: decorators, defaults, class bodies and initialisers run, function bodies don't."""
+        if entity.has_function:
+            self.defined[entity] = None
+            self._absorb(self.graph.header(entity), UNCUT, entity, "header")
+        if entity.is_class:
+            self.mention(entity, SHAPE, None)
+            self._absorb(self.graph.header(entity), UNCUT, entity, "header")
+        elif entity.has_value:
+            self.mention(entity, MENTION if "." not in entity.qualname else SHAPE, None)
 
     def run_only(self, entity: Entity) -> None:
         """Reach what calling an entity runs, without the definition itself or what it stands for."""
@@ -206,7 +223,7 @@ class Reach:
         called_too = everything and bool(edges.flags & CALLS_UNKNOWN)
         for entity, bits in edges.mentions.items():
             if not bits & (READ | CALLED):
-                self.mention(entity, SHAPE if not entity.has_function else level, source)
+                self.mention(entity, SHAPE, source)
             elif everything and (bits & CALLED or called_too):
                 self.mention(entity, UNCUT, source)
             else:

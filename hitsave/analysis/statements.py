@@ -242,6 +242,9 @@ def store(w: Walker, target: Any, held: str = UNKNOWN) -> None:
         note_store(w, base, target.attr)
     elif kind is ast.Subscript:
         w.emit("[=")
+        if w.frame.__class__ is BodyFrame and is_globals(target.value):
+            _store_global(w, target.slice)
+            return
         mode, w.mode = w.mode, WEAK
         base = w.visit(target.value)
         w.mode = mode
@@ -258,6 +261,21 @@ def store(w: Walker, target: Any, held: str = UNKNOWN) -> None:
         for element in target.elts:
             store(w, element, held)
         w.emit(";")
+
+
+def is_globals(node: ast.expr) -> bool:
+    """Is this `globals()`?"""
+    return node.__class__ is ast.Call and node.func.__class__ is Name and node.func.id == "globals"  # type: ignore[attr-defined]
+
+
+def _store_global(w: Walker, key: ast.expr) -> None:
+    """`globals()[key] = …` at module level: a binding like any other if the key is a literal."""
+    w.emit("globals:")
+    w.visit(key)
+    if isinstance(key, Constant) and isinstance(key.value, str):
+        w.frame.bind(key.value, UNKNOWN)
+    else:
+        w.frame.write("~globals()[]")
 
 
 def store_name(w: Walker, name: str) -> None:

@@ -297,6 +297,11 @@ class _Summariser:
         w.visit(node)
         w.module_level = None
         tokens, region = w.finish(saved)
+        if "~globals()[]" in region.writes:  # it may bind any name that it spells out
+            texts = [n.value for n in ast.walk(node) if n.__class__ is Constant and isinstance(n.value, str)]  # type: ignore[attr-defined]
+            for text in texts:
+                if text.isidentifier():
+                    frame.names.setdefault(text, ["?"])
         where = (node.lineno, node.end_lineno or node.lineno)
         digest, facts = digest_tokens(tokens), region.facts()
         for name, kinds in frame.names.items():
