@@ -4,8 +4,8 @@
     buffer  an IPC stream, or for polars an IPC file (what it calls Feather)
 
 These values can't be changed in place, so on reading they may lie in the blob's memory even where that is read-only.
-Each library reads what it wrote, and polars needs no pyarrow. A schema that doesn't survive the way (an extension type
-that isn't registered, Python objects in polars) is left to pickle.
+Each library reads what it wrote, and polars needs no pyarrow. What was written is read again, and left to pickle unless
+the two have one digest: an extension type that isn't registered or a dictionary without rows may not survive the way.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import sys
 from io import BytesIO
 from marshal import dumps, loads
 
-from hitsave.errors import StoreError
+from hitsave.errors import CannotDigest, StoreError
 from hitsave.values.codecs.framing import frame, unframe
+from hitsave.values.digest import digest_value
+from hitsave.values.naming import type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,12 +95,11 @@ def _take_table(kind: str, table: Any, value: Any) -> tuple[tuple[str, str], Any
         with arrow.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         stream = sink.getvalue()
-        schema = arrow.ipc.open_stream(stream).schema
-    except arrow.ArrowException:
+        made = make((kind, ""), stream)
+        exact = type(made) is type(value) and _digest(made) == _digest(value)
+    except (arrow.ArrowException, CannotDigest):
         return None
-    if not schema.equals(table.schema, check_metadata=True) or type(make((kind, ""), stream)) is not type(value):
-        return None
-    return (kind, ""), memoryview(stream)
+    return ((kind, ""), memoryview(stream)) if exact else None
 
 
 def _take_polars(value: Any, polars: Any) -> tuple[tuple[str, str], Any] | None:
@@ -109,10 +110,12 @@ def _take_polars(value: Any, polars: Any) -> tuple[tuple[str, str], Any] | None:
     file = BytesIO()
     try:
         frame.write_ipc(file)
-        again = polars.read_ipc(BytesIO(file.getvalue()), use_pyarrow=False, n_rows=0)
-    except polars.exceptions.PolarsError:
+        head = ("polars.DataFrame", "") if is_frame else ("polars.Series", value.name)
+        exact = _digest(make(head, file.getbuffer())) == _digest(value)
+    except (polars.exceptions.PolarsError, CannotDigest):
         return None
-    if again.schema != frame.schema:
-        return None
-    head = ("polars.DataFrame", "") if is_frame else ("polars.Series", value.name)
-    return head, file.getbuffer()
+    return (head, file.getbuffer()) if exact else None
+
+
+def _digest(value: Any) -> str:
+    return digest_value(value, code=type_name)

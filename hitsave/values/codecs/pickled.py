@@ -9,6 +9,7 @@ A pickle is a program: it is only ever decoded from bytes whose origin was verif
 from __future__ import annotations
 
 import pickle
+import sys
 from io import BytesIO
 
 from hitsave.values.codecs.framing import frame, unframe
@@ -37,10 +38,11 @@ def dump(value: Any, modules: ModuleNames | None = None) -> list[Any]:
         return False
 
     file = BytesIO()
-    if modules is None:
+    torch = sys.modules.get("torch")
+    if modules is None and torch is None:
         pickle.Pickler(file, 5, buffer_callback=keep).dump(value)
     else:
-        _Pickler(file, keep, modules).dump(value)
+        _Pickler(file, keep, modules, getattr(torch, "storage", None)).dump(value)
     return frame(file.getvalue(), buffers)
 
 
@@ -55,19 +57,41 @@ def by_canonical_name(module: str, qualname: str) -> Any:
     raise pickle.UnpicklingError(f"{module}:{qualname} can only be found by hitsave")
 
 
+def storage_of(buffer: Any, dtype: Any) -> Any:
+    """The storage of a tensor, in the memory of `buffer`."""
+    import torch
+
+    view = memoryview(buffer).cast("B")
+    if not view.nbytes:
+        untyped = torch.UntypedStorage(0)
+    else:
+        untyped = torch.frombuffer(bytearray(view) if view.readonly else view, dtype=torch.uint8).untyped_storage()
+    return torch.storage.TypedStorage(wrap_storage=untyped, dtype=dtype, _internal=True)
+
+
 class _Pickler(pickle.Pickler):
-    def __init__(self, file: BytesIO, keep: Any, modules: ModuleNames) -> None:
+    def __init__(self, file: BytesIO, keep: Any, modules: ModuleNames | None, torch_storage: Any) -> None:
         super().__init__(file, 5, buffer_callback=keep)
         self._modules = modules
+        self._storage_kind = getattr(torch_storage, "TypedStorage", None)
 
     def reducer_override(self, value: Any) -> Any:
-        if not isinstance(value, _BY_REFERENCE):
+        if type(value) is self._storage_kind and value._untyped_storage.device.type == "cpu":
+            return self._storage(value)
+        if self._modules is None or not isinstance(value, _BY_REFERENCE):
             return NotImplemented
         module = value.__module__
         canonical = self._modules.canonical(module) if isinstance(module, str) else module
         if canonical == module or "<" in value.__qualname__:
             return NotImplemented
         return by_canonical_name, (canonical, value.__qualname__)
+
+    def _storage(self, value: Any) -> Any:
+        # PyTorch would write the storage into a file in memory, and that into the pickle: three copies of each weight.
+        import torch
+
+        held = torch.empty(0, dtype=torch.uint8).set_(value._untyped_storage).numpy()
+        return storage_of, (pickle.PickleBuffer(held), value.dtype)
 
 
 class _Unpickler(pickle.Unpickler):

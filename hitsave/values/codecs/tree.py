@@ -96,6 +96,14 @@ class _Taking:
         self._seen.add(id(value))
         self._kept.append(value)
 
+    def _once_in_memory(self, tensor: Any) -> None:
+        """Note the memory of `tensor`: torch keeps track of who shares it, and so does its pickle."""
+        address = tensor.untyped_storage().data_ptr()
+        if address:
+            if -address in self._seen:  # negative, since these aren't ids
+                raise kinds.Unfit
+            self._seen.add(-address)
+
     def _container(self, value: Any, kind: type, depth: int) -> Any:
         children = {*map(type, value), *map(type, value.values())} if kind is dict else set(map(type, value))
         if children <= ATOMS or (children <= ATOMS | CONTAINERS and depth < 3):
@@ -127,6 +135,8 @@ class _Taking:
             tag = _TAG_OF_PACKAGE.get(package)
             if tag is not None:
                 taken = _module(tag).take(value)
+                if taken is not None and tag == "tensor":
+                    self._once_in_memory(value)
                 if taken is not None:
                     head, buffer = taken
                     if buffer is None:
