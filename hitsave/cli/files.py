@@ -91,7 +91,7 @@ class Files:
         """Every function that is decorated with `memo` or `experiment`, in any spelling that imports lead to."""
         found: list[Symbol] = []
         for module in self.modules():
-            if not self._mentions_us(module):
+            if not self._may_decorate(module):
                 continue
             summary = self.find(module)
             if summary is not None:
@@ -144,16 +144,10 @@ class Files:
         self._records.put_record("summary", name, encode_summary(summary))
         return summary
 
-    def _mentions_us(self, module: str) -> bool:
-        """Whether a module could decorate with our names: a look at its bytes spares parsing the others."""
+    def _may_decorate(self, module: str) -> bool:
+        """Whether a module could decorate anything: a look at its bytes spares parsing the others."""
         source = self.source(module)
-        if source is None:
-            return False
-        return (
-            b"hitsave" in source.data
-            or b"import" in source.data
-            and any(word.encode() in source.data for word in DECORATORS)
-        )
+        return source is not None and b"@" in source.data
 
 
 class DiskCode:
