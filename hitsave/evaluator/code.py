@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 OUTSIDE = ""
 OURSELVES = "hitsave"
+OUR_DECORATORS = frozenset(("memo", "experiment", "staticmethod", "classmethod", "property"))
 TYPED_MODULES = frozenset(("__main__", "__mp_main__", "builtins"))
 
 
@@ -56,6 +57,7 @@ class Codebook:
         self._asked: dict[str, str] = {}
         self._revision = -1
         self._file_modules: dict[str, str | None] = {}
+        self._outlived: dict[CodeType, Symbol] = {}
         self.parsed = 0  # sources analysed by this process, for benchmarks and `doctor`
 
     # -- closures ----------------------------------------------------------------------------------------------------
@@ -154,6 +156,35 @@ class Codebook:
         source = self.source(module)
         return source is not None and bool(source.path)
 
+    def is_as_loaded(self, module: str, function: FunctionType) -> bool:
+        """Whether `function` has the code and defaults that its module was executed with; True if nobody can tell."""
+        entry = self.loaded.entry(module)
+        if entry is None or entry.code is None:
+            return True
+        if entry.is_part(function.__code__):
+            return True
+        # Somebody gave it other code; perhaps only the same once more, as reloaders do for what an edit has moved.
+        from hitsave.importhook.literals import defaults_agree
+
+        return entry.holds(function.__code__) and defaults_agree(entry.data or b"", entry.path, function)
+
+    def is_under_foreign_decorator(self, name: Symbol) -> bool:
+        """Whether something other than our decorator may have exchanged the code of the function `name`."""
+        source = self.source(module_of(name))
+        summary = None if source is None else self.summary(source)
+        bindings = () if summary is None else summary.definitions.get(qualname_of(name), ())
+        chains = [chain for one in bindings for chain, _ in getattr(one, "decorators", (("?", False),))]
+        return any(chain.rpartition(".")[2] not in OUR_DECORATORS for chain in chains)
+
+    def outlive(self, code: CodeType) -> None:
+        """Remember the symbols of `code` and all inside it: its lines will soon be those of an earlier text."""
+        from hitsave.importhook.codes import nested
+
+        for one in nested(code):
+            found = self.symbol_of_code(one)
+            if found is not None:
+                self._outlived[one] = found
+
     def is_decorated(self, name: Symbol) -> bool:
         """Whether any binding of the function `name` has a decorator, or `name` isn't simply a function."""
         source = self.source(module_of(name))
@@ -162,6 +193,13 @@ class Codebook:
             return True
         bindings = summary.definitions.get(qualname_of(name), ())
         return not bindings or any(getattr(one, "decorators", True) for one in bindings)
+
+    def reads_files(self, name: Symbol) -> bool:
+        """Whether the initialiser of a module-level name calls `open`."""
+        source = self.source(module_of(name))
+        summary = None if source is None else self.summary(source)
+        bindings = () if summary is None else summary.definitions.get(qualname_of(name), ())
+        return any(chain.startswith("open") for one in bindings for chain, _ in getattr(one, "facts", NOTHING).reads)
 
     def definition_digests(self, source: Source, qualname: str) -> object:
         """What tells one text of a definition from another; None if `source` doesn't have it."""
@@ -192,6 +230,8 @@ class Codebook:
 
     def symbol_of_code(self, code: CodeType) -> Symbol | None:
         """The symbol that `code` belongs to; None for code outside the project, or without a symbol (a `<string>`)."""
+        if self._outlived and code in self._outlived:
+            return self._outlived[code]
         module = self.module_of_code(code)
         if module is None:
             return None
@@ -205,8 +245,8 @@ class Codebook:
 
     def loaded_before_observation(self, module: str) -> bool:
         """Whether functions of `module` may have run before anybody noted what runs."""
-        loaded = self.loaded.get(module)
-        return loaded is None or loaded.revision <= running.observed_from
+        entry = self.loaded.entry(module)
+        return entry is None or entry.since <= running.observed_from
 
     def symbol_at(self, module: str, qualname: str, line: int) -> Symbol:
         """The symbol of `qualname`, or, for a lambda or comprehension of a module or class, that of the line."""
@@ -296,6 +336,13 @@ class Codebook:
         source = source_of(self.module_of_file(path) or "", path, data, is_package=package)
         self._disk[path] = (signature, source)
         return source
+
+
+class _NoFacts:
+    reads: tuple[tuple[str, int], ...] = ()
+
+
+NOTHING = _NoFacts()
 
 
 def symbol_at_line(summary: ModuleSummary, line: int) -> Symbol:

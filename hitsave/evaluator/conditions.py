@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from hitsave.store.contract import Store
     from hitsave.symbol import Symbol
 
-    LiveDigests = Callable[[Iterable[Symbol]], Mapping[Symbol, Digest]]
+    # (symbols, modules that the evaluation itself imported) -> today's digests; UNLOADED for a value that isn't there
+    # yet, and will be what it was when its module is imported.
+    LiveDigests = Callable[[Iterable[Symbol], Iterable[str]], Mapping[Symbol, Digest]]
 
 ABSENT = Digest("")
+UNLOADED = Digest("unloaded")
 UNSET = ""
 CHUNK_BYTES = 1 << 20
 # A file written this recently may be written again within the same tick of its clock (git's "racily clean" rule).
@@ -88,11 +91,11 @@ class Conditions:
 
     def hold(self, observed: Observed, live: LiveDigests, *, below: bool = True) -> bool:
         """Whether everything seen (with `below`, by memo children too) is as it was; `live(symbols)` gives today's."""
-        if self.changed_variable(observed.environment) or _changed_live(observed.live, live):
+        if self.changed_variable(observed.environment) or _changed_live(observed, observed.live, live):
             return False
         if below and (
             self.changed_variable(observed.below_environment)
-            or _changed_live(observed.below_live, live)
+            or _changed_live(observed, observed.below_live, live)
             or self.changed_file(observed.below_files)
         ):
             return False
@@ -141,11 +144,11 @@ class Conditions:
         return digest
 
 
-def _changed_live(seen: tuple[tuple[Symbol, Digest], ...], live: LiveDigests) -> bool:
+def _changed_live(observed: Observed, seen: tuple[tuple[Symbol, Digest], ...], live: LiveDigests) -> bool:
     if not seen:
         return False
-    now = live([name for name, _ in seen])
-    return any(now.get(name) != digest for name, digest in seen)
+    now = live([name for name, _ in seen], observed.imported)
+    return any(now.get(name) != digest for name, digest in seen if now.get(name) != UNLOADED)
 
 
 def _is_settled(signature: tuple[int, ...]) -> bool:

@@ -14,6 +14,7 @@ from hitsave.digest import Digest, Fingerprint
 from hitsave.errors import HitSaveError, UsageError
 from hitsave.evaluator.bindings import Bindings
 from hitsave.evaluator.carrier import Carrier
+from hitsave.evaluator.conditions import UNLOADED
 from hitsave.evaluator.guard import Check, always, compile_guard, never
 from hitsave.evaluator.live import BY_DEFINITION, LiveValues
 from hitsave.evaluator.typed import Typed
@@ -41,6 +42,11 @@ WARM_ENTRIES = 1 << 15
 WARM_CHARACTERS = 1 << 12
 # Code that live values carry may reach live values of its own, and so on; this deep is deep enough to be suspicious.
 MOST_ROUNDS = 8
+# Packages whose functions give the same for the same arguments, whenever they are called.
+QUIET = frozenset(
+    ("re", "typing", "typing_extensions", "collections", "enum", "dataclasses", "functools", "itertools", "math")
+    + ("operator", "abc", "decimal", "fractions", "string", "types", "numbers", "struct", "logging", "contextlib")
+)
 
 
 class Plan:
@@ -102,6 +108,7 @@ class Planner:
         self._keep_code = keep_code
         self._decorated = decorated  # the memoised function of that name, called before or not
         self._kept: set[str] = set()
+        self._by_code_alone: dict[Symbol, bool] = {}
         self._ever: set[Symbol] = set()
         self._ever_seen = 0
         self._carrying: dict[tuple[Symbol, frozenset[Symbol]], Plan] = {}
@@ -241,6 +248,7 @@ class Planner:
             earlier,
             self._values_at_entry(closure, sight),
             tuple(sorted({kind for kind, _, _ in closure.impurities} | sight.unpure)),
+            self._imported(sight),
             gap,
         )
 
@@ -276,19 +284,56 @@ class Planner:
         found = {name: sight.live.get(name, late.get(name, BY_DEFINITION)) for name in names}
         return tuple(sorted((name, digest) for name, digest in found.items() if digest != BY_DEFINITION))
 
+    def _imported(self, sight: Sight) -> tuple[str, ...]:
+        """Modules that were loaded since the evaluation began."""
+        book = self.book.loaded
+        if sight.revision == book.revision:
+            return ()
+        fresh = [loaded for name in book.names() if (loaded := book.get(name)) and loaded.revision > sight.revision]
+        return tuple(sorted({loaded.module_name for loaded in fresh}))
+
     def was_swapped(self, asked: Asked, sight: Sight) -> bool:
-        """Whether the code behind the plan was reloaded or exchanged since the evaluation began."""
-        if sight.revision == self.book.loaded.revision:
-            return False
+        """Whether the code behind the plan was reloaded or exchanged since the call was looked up."""
         plan = asked.plan
+        loaded = self.book.loaded
+        names = {name for name, _ in plan.closure.pairs}
+        if loaded.exchanges.touch(names.union(plan.closure.modules), plan.revision):
+            return True
+        if sight.revision == plan.revision == loaded.revision:
+            return False
         closure = self.book.closure(plan.starts)
         return self.book.fingerprint(closure, plan.extra, asked.memo.options.third_party) != plan.fingerprint
 
     # -- live values -------------------------------------------------------------------------------------------------
 
-    def live_digests(self, symbols: Iterable[Symbol]) -> Mapping[Symbol, Digest]:
-        """Today's digests of live values."""
-        return self.live.digests(symbols)
+    def live_digests(self, symbols: Iterable[Symbol], imported: Iterable[str] = ()) -> Mapping[Symbol, Digest]:
+        """Today's digests of live values; `UNLOADED` for one that isn't there yet and can be trusted.
+
+        A module that isn't loaded will be imported by the call. What its names will hold is what they held then, if
+        the evaluation imported it too (what was read meanwhile is among its conditions), or if nothing but the code
+        decides what they hold.
+        """
+        names = list(symbols)
+        found = dict(self.live.digests(names))
+        for name in names:
+            if name not in found and (module_of(name) in imported or self._is_by_code_alone(name)):
+                found[name] = UNLOADED
+        return found
+
+    def _is_by_code_alone(self, name: Symbol) -> bool:
+        known = self._by_code_alone.get(name)
+        if known is None:
+            closure = self.book.closure((name,))
+            known = self._by_code_alone[name] = (
+                not closure.functions
+                and not closure.impurities
+                and not closure.environment
+                and not closure.environment_dynamic
+                and closure.packages <= QUIET
+                and bool(closure.pairs)
+                and not self.book.reads_files(name)
+            )
+        return known
 
     # -- the warm table ----------------------------------------------------------------------------------------------
 
@@ -314,6 +359,7 @@ class Planner:
     def forget(self) -> None:
         """Drop what was kept about code; every plan is made anew at its next call."""
         self.live.forget()
+        self._by_code_alone.clear()
         self._carrying.clear()
         for memo in self.memos():
             memo.plan = None
@@ -351,4 +397,5 @@ class Narrowed(Record):
     earlier: tuple[Symbol, ...]
     live: tuple[tuple[Symbol, Digest], ...]
     impurities: tuple[str, ...]
+    imported: tuple[str, ...]
     gap: str

@@ -60,7 +60,7 @@ class Recorder:
         variables.install()
         sight = Sight()
         sight.revision = self.planner.book.loaded.revision
-        sight.live = dict(self.planner.live_digests(asked.plan.values))
+        sight.live = dict(self.planner.live.digests(asked.plan.values))
         return sight
 
     def arm(self, asked: Asked, sight: Sight, *, stepwise: bool = False) -> None:
@@ -187,6 +187,7 @@ class Recorder:
             below_live=tuple(sorted(below_live - set(narrowed.live))),
             carried=narrowed.carried,
             earlier=narrowed.earlier,
+            imported=narrowed.imported,
         )
 
     def _evaluation(self, asked: Asked, observed: Observed, blob: Blob, result: Any, elapsed_s: float) -> Evaluation:

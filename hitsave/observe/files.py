@@ -39,6 +39,7 @@ OUTSIDE = {
 }
 LISTINGS = frozenset(("os.listdir", "os.scandir"))
 _NOT_INPUT: tuple[str, ...] = ()
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def install() -> None:
@@ -86,11 +87,11 @@ def looked_at(path: Any, *, closely: bool) -> None:
 def _heard(event: str, args: tuple[Any, ...]) -> None:
     if event == "open":
         sights = watchers()
-        if sights and not _importing():
+        if sights and not _on_pythons_behalf():
             _opened(sights, *args)
     elif event in LISTINGS:
         sights = watchers()
-        if sights:
+        if sights and not _on_pythons_behalf():
             _listed(sights, args[0])
     elif event in OUTSIDE:
         for sight in watchers():
@@ -120,7 +121,7 @@ def _opened(sights: Any, path: Any, mode: Any, flags: Any) -> None:
 
 def _listed(sights: Any, path: Any) -> None:
     absolute = _absolute("." if path is None else path)
-    if absolute is not None and is_input(absolute + os.sep) and not _importing():
+    if absolute is not None and is_input(absolute + os.sep):
         for sight in sights:
             sight.directories.setdefault(absolute, stat_signature(absolute))
 
@@ -135,17 +136,18 @@ def _absolute(path: Any) -> str | None:
         return None
 
 
-def _importing() -> bool:
-    """Whether the import system is at work below: it reads source and lists folders on its own behalf."""
+def _on_pythons_behalf() -> bool:
+    """Whether Python itself reads: source to import it, or to print a line of it in a traceback or warning."""
     frame = sys._getframe(2)
-    for _ in range(6):
-        name = frame.f_code.co_filename
-        if name.startswith("<frozen importlib"):
+    name = frame.f_code.co_filename
+    if name.startswith("<frozen importlib") or name.startswith(_OURS):
+        return True
+    if os.path.basename(name) not in ("tokenize.py", "linecache.py"):
+        return False
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if os.path.basename(frame.f_code.co_filename) in ("traceback.py", "warnings.py", "logging.py"):
             return True
-        above = frame.f_back
-        if above is None:
-            return False
-        frame = above
     return False
 
 
