@@ -47,7 +47,7 @@ def build_app(state: State) -> ASGIApp:
             await asyncio.gather(*chores, return_exceptions=True)
 
     # A bare router: Starlette's own error pages would answer before the front door could.
-    router = Router([*starlette_routes(), *dashboard_routes(state)], lifespan=lifespan, redirect_slashes=False)
+    router = Router([*starlette_routes(), *dashboard_routes()], lifespan=lifespan, redirect_slashes=False)
     return FrontDoor(router, state)
 
 

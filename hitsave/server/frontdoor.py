@@ -64,12 +64,13 @@ class FrontDoor:
                 status = message["status"]
                 elapsed_ms = (time.perf_counter() - began) * 1000
                 headers = list(message.get("headers", []))
-                headers += SECURITY
+                given = {name for name, _ in headers}
+                headers += [field for field in SECURITY if field[0] not in given]
                 headers.append((b"x-request-id", request_id.encode()))
                 headers.append((b"server-timing", f"app;dur={elapsed_ms:.2f}".encode()))
-                if not any(name == b"content-security-policy" for name, _ in headers):
+                if b"content-security-policy" not in given:
                     headers.append(API_POLICY)
-                if not any(name == b"cache-control" for name, _ in headers):
+                if b"cache-control" not in given:
                     headers.append((b"cache-control", b"no-store"))
                 message["headers"] = headers
             await send(message)

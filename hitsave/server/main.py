@@ -14,6 +14,7 @@ from hitsave.errors import CloudError, UsageError
 from hitsave.server.app import build_app, open_state
 from hitsave.server.settings import Settings
 from hitsave.server.starting import MustHaveKeys, login_link, prepare
+from hitsave.server.state import State
 
 DEFAULT_PORT = 8840
 
@@ -27,11 +28,13 @@ def serve(
     *,
     say: Callable[[str], None] = print,
     on_ready: Callable[[str, str], None] | None = None,
+    on_open: Callable[[State], Callable[[], None]] | None = None,
     **limits: object,
 ) -> None:
     """Serve until SIGINT or SIGTERM. `port` 0 takes a free one; `limits` are further fields of `Settings`.
 
     `say` gets the lines for the person who started it; `on_ready(url, key)` is called once the socket listens.
+    `on_open(state)` comes before that, with database and storage open; what it returns is called before they close.
     Raises `UsageError` for a public address that nobody could log in to, `CloudError` if the port is taken.
     """
     settings = Settings(
@@ -49,12 +52,15 @@ def serve(
     except BaseException:
         listener.close()
         raise
+    finish: Callable[[], None] | None = None
     try:
         key = prepare(state)
-        where = f"hitsave is at {settings.url}/dashboard"
-        say(f"{where} (log in: {login_link(state, key)} )" if key else f"{where} (log in with your API key)")
-        if key:
-            say(f"on your machines: hitsave login {settings.url}   (the key is in {settings.data_dir / 'owner.key'})")
+        finish = on_open(state) if on_open is not None else None
+        if settings.is_local_view:
+            say(f"your results: {login_link(state, key)}")
+            key = ""
+        else:
+            _greet(state, key, say)
         config = uvicorn.Config(
             build_app(state),
             loop="auto",
@@ -78,8 +84,20 @@ def serve(
             hint="Make one first: hitsave-server keys create --scope admin --user you",
         ) from None
     finally:
+        if finish is not None:
+            finish()
         state.close()
         listener.close()
+
+
+def _greet(state: State, key: str, say: Callable[[str], None]) -> None:
+    """One line that says where to look and how to log in, one for the other machines."""
+    url = state.settings.url
+    if not key:
+        say(f"hitsave is at {url}/dashboard (log in with your API key)")
+        return
+    say(f"hitsave is at {url}/dashboard (log in: {login_link(state, key)} )")
+    say(f"on your machines: hitsave login {url}   (the key is in {state.settings.data_dir / 'owner.key'})")
 
 
 def default_data_dir() -> Path:

@@ -36,6 +36,7 @@ class Settings:
     failed_logins_per_minute: int = 20
     maintenance_every_s: float = 60.0
     log_requests: bool = False
+    is_local_view: bool = False
 
     @property
     def database(self) -> str:
