@@ -38,8 +38,10 @@ class Bindings:
         found: list[Check] = []
         for _, holder, attribute, value in self._bound((*closure.functions, *closure.classes)):
             found.append(Check(holder, attribute, value))
-            if isinstance(value, FunctionType) and attribute.isidentifier() and MARK not in value.__dict__:
-                found.append(Check(holder, f"{attribute}.__code__", value.__code__))
+            if isinstance(value, FunctionType) and attribute.isidentifier():
+                inner = "__wrapped__." if MARK in value.__dict__ else ""
+                function = value.__wrapped__ if inner else value  # type: ignore[attr-defined]
+                found.append(Check(holder, f"{attribute}.{inner}__code__", function.__code__))
         for name, holder, attribute, value in self._bound(values):
             if self._live.is_steady(name):
                 found.append(Check(holder, attribute, value))
@@ -52,6 +54,12 @@ class Bindings:
         """
         found = []
         for name, _, _, value in self._bound(closure.functions):
+            if self._is_changed_in_place(name, value):
+                raise CannotDigest(
+                    f"{name} was changed in place by another tool: its code isn't that of any text that was loaded",
+                    hint=f"hitsave.reload({module_of(name)!r}) takes the file's text for all of it; a restart does too.",
+                    path=str(name),
+                )
             if self._is_replaced(name, value):
                 carrier = Carrier(self._book)
                 try:
@@ -76,15 +84,25 @@ class Bindings:
                 if value is not MISSING:
                     yield name, holder, attribute, value
 
+    def _is_changed_in_place(self, name: Symbol, value: Any) -> bool:
+        """Whether somebody gave the function other code or defaults than its module's text does (jurigged, a reloader).
+
+        Such code is no longer described by the text on record, nor is what it reads.
+        """
+        function = _innermost(value)
+        if not isinstance(function, FunctionType) or self._book.module_of_code(function.__code__) != module_of(name):
+            return False
+        if function.__qualname__ != qualname_of(name) or self._book.is_as_loaded(module_of(name), function):
+            return False
+        return not self._book.is_under_foreign_decorator(name)
+
     def _is_replaced(self, name: Symbol, value: Any) -> bool:
         """Whether `value` can't have come from the definition of `name`, as far as its code tells.
 
         Under a decorator of others anything may have come out, so only undecorated functions are judged. That is
         asked last: it takes the module's summary, which a warm process otherwise never reads.
         """
-        function = getattr(value, "__func__", value)
-        while MARK in getattr(function, "__dict__", ()):
-            function = function.__wrapped__
+        function = _innermost(value)
         if isinstance(function, FunctionType):
             module = self._book.module_of_code(function.__code__)
             qualname = qualname_of(name)
@@ -95,3 +113,11 @@ class Bindings:
         elif "." in qualname_of(name):
             return False  # a class attribute may be a descriptor made elsewhere
         return not self._book.is_decorated(name)
+
+
+def _innermost(value: Any) -> Any:
+    """The function inside a static or class method, and inside a wrapper of ours."""
+    function = getattr(value, "__func__", value)
+    while MARK in getattr(function, "__dict__", ()):
+        function = function.__wrapped__
+    return function

@@ -25,6 +25,7 @@ from hitsave.values import digest_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from hitsave.config import Config
@@ -89,6 +90,8 @@ class Evaluator:
         self.recorder = recorder
         self.flights = flights
         self.notices = notices
+        # What is to be done before the next call is looked up: taking over edited code (`hitsave.live`).
+        self.at_entry: Callable[[], None] | None = None
         self._depth: dict[int, int] = {}
         self._added = 0
 
@@ -190,6 +193,8 @@ class Evaluator:
 
     def ask(self, memo: Memo, values: tuple[Any, ...]) -> Asked | None:
         """The call as it is looked up; None (with a warning, once) if it has no key or hitsave is off."""
+        if self.at_entry is not None:
+            self.at_entry()
         if self.config.mode == "off":
             return None
         try:
