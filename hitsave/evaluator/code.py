@@ -26,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from types import CodeType, FunctionType
+    from typing import Any
 
     from hitsave.analysis import Closure, Codebase, ModuleSummary
     from hitsave.evaluator.packages import Packages
@@ -52,11 +53,12 @@ class Codebook:
         self._records = records
         self._summaries: dict[str, ModuleSummary] = {}  # source digest + module -> summary
         self._disk: dict[str, tuple[tuple[int, ...], Source]] = {}  # path -> stat, source
-        self._closures: dict[Narrowing, tuple[Closure, dict[str, str]]] = {}
+        self._closures: dict[Narrowing, list[Any]] = {}  # closure, what was asked for it, revision when it held
         self._codebase: Codebase | None = None
         self._asked: dict[str, str] = {}
         self._revision = -1
         self._file_modules: dict[str, str | None] = {}
+        self._symbols: dict[CodeType, Symbol | None] = {}
         self._outlived: dict[CodeType, Symbol] = {}
         self.parsed = 0  # sources analysed by this process, for benchmarks and `doctor`
 
@@ -74,12 +76,15 @@ class Codebook:
         key = (frozenset(starts), None if ran is None else frozenset(ran), frozenset(earlier), frozenset(cut))
         self._follow()
         known = self._closures.get(key)
-        if known is not None and self._still(known[1]):
+        if known is not None and (known[2] == self._revision or self._still(known[1])):
+            # Nothing was loaded since, or nothing that changes an answer. (A file that isn't loaded yet may have been
+            # edited: when a call imports it, the revision moves, and its evaluation isn't stored.)
+            known[2] = self._revision
             return known[0]
         kept = self._kept(key)
         if kept is None:
             kept = self._compute(key)
-        self._closures[key] = kept
+        self._closures[key] = [*kept, self._revision]
         return kept[0]
 
     def fingerprint(
@@ -232,6 +237,13 @@ class Codebook:
         """The symbol that `code` belongs to; None for code outside the project, or without a symbol (a `<string>`)."""
         if self._outlived and code in self._outlived:
             return self._outlived[code]
+        try:
+            return self._symbols[code]
+        except KeyError:
+            found = self._symbols[code] = self._symbol_of_code(code)
+            return found
+
+    def _symbol_of_code(self, code: CodeType) -> Symbol | None:
         module = self.module_of_code(code)
         if module is None:
             return None

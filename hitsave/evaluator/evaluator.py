@@ -162,7 +162,7 @@ class Evaluator:
             flight = self.flights.flight(_lock_name(asked.key))
             flight.__enter__()
             # Somebody may have stored it since, whether or not we had to wait.
-            found = self.find(asked)
+            found = self.find(asked, exact=True)
             if found is not None:
                 flight.__exit__(None, None, None)
                 return found
@@ -224,12 +224,12 @@ class Evaluator:
         plan = self.planner.plan(memo, carried)
         return Asked(memo, values, plan, Key(memo.symbol, plan.fingerprint, arguments), carried)
 
-    def find(self, asked: Asked) -> Found | None:
+    def find(self, asked: Asked, *, exact: bool = False) -> Found | None:
         """The stored result of the call, if there is one that holds."""
         if self.config.mode == "refresh":
             return None
         with watch.unseen():
-            hit = self.look.find(asked)
+            hit = self.look.find_exact(asked) if exact else self.look.find(asked)
         if hit is None:
             return None
         asked.memo.lookups += 1

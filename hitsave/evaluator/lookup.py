@@ -60,12 +60,16 @@ class LookUp:
 
     def find(self, asked: Asked) -> Hit | None:
         """The newest stored evaluation that holds for the call, with its result; None if there is none."""
+        return self.find_exact(asked) or self._find_spared(asked)
+
+    def find_exact(self, asked: Asked) -> Hit | None:
+        """As `find`, among those under the very key only."""
         for evaluation in self.store.find(asked.key):
             if self._holds_exactly(asked, evaluation):
                 hit = self._decoded(evaluation, spared=False)
                 if hit is not None:
                     return hit
-        return self._find_spared(asked)
+        return None
 
     def holds(self, asked: Asked) -> Evaluation | None:
         """As `find`, without loading the result and without evaluating anything."""

@@ -60,6 +60,7 @@ class Plan:
         "guard",
         "is_warm",
         "moving",
+        "narrowings",
         "revision",
         "starts",
         "values",
@@ -80,6 +81,7 @@ class Plan:
         self.revision = revision
         self.values: tuple[Symbol, ...] = ()  # names that count by value
         self.moving: dict[Symbol, Digest] = {}  # those of them whose value can change in place
+        self.narrowings: dict[Any, tuple[Closure, Fingerprint]] = {}  # how evaluations narrowed it
         self.checks: tuple[Check, ...] = ()
         self.guard: Callable[[], bool] = always
         self.is_warm = False
@@ -239,9 +241,15 @@ class Planner:
         reached = tuple(sorted(name for name in ran if name not in known)) if not gap else ()
         cut = {child.symbol for child, _ in sight.children}
         starts = {*plan.starts, *reached}
-        closure = self.book.closure(starts, ran=None if gap else frozenset(ran), earlier=earlier, cut=cut)
+        shape = (frozenset(starts), None if gap else frozenset(ran), earlier, frozenset(cut))
+        known = plan.narrowings.get(shape)
+        if known is None or sight.revision != self.book.loaded.revision:
+            closure = self.book.closure(shape[0], ran=shape[1], earlier=earlier, cut=cut)
+            fingerprint = self.book.fingerprint(closure, plan.extra, asked.memo.options.third_party)
+            known = plan.narrowings[shape] = (closure, fingerprint)
+        closure, fingerprint = known
         return Narrowed(
-            self.book.fingerprint(closure, plan.extra, asked.memo.options.third_party),
+            fingerprint,
             () if gap else tuple(sorted(ran)),
             reached,
             tuple(sorted(plan.starts)),
