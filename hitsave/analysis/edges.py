@@ -48,6 +48,7 @@ class Edges:
         "passed",
         "pickles",
         "_targets",
+        "texts",
         "unbound",
         "writes",
     )
@@ -70,6 +71,7 @@ class Edges:
         self.missing: set[str] = set()
         self.writes: tuple[str, ...] = ()
         self.flags = 0
+        self.texts: set[str] = set()  # names spelt out beside a computed import, or in containers it may go through
         self.pickles = False  # copies or pickles
         self._targets: frozenset[str] | None = None
 
@@ -101,12 +103,16 @@ def resolve_edges(resolver: Resolver, module: Module, own_class: Entity | None, 
         if own_class is not None:
             for name in facts.own:
                 edges.demands[own_class, name] = None
+            if "__class__" in facts.own or ("type", "self") in facts.passed:  # type(self)(…) makes another
+                for name in ("__new__", "__init__", "__post_init__"):
+                    edges.demands[own_class, name] = None
         else:
             edges.names.update(facts.own)
         edges.parent += facts.parent
         writes += facts.writes
         edges.flags |= facts.flags
         edges.opaque += facts.opaque
+        edges.texts.update(facts.texts)
         for chain, key in facts.keys:
             _add_key(edges, resolver, module, chain, key)
         for callee, argument in facts.passed:

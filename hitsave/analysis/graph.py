@@ -9,6 +9,8 @@ means (`effects.py`).
 
 from __future__ import annotations
 
+import builtins
+
 from hitsave.analysis.edges import Edges, getters_asked, modules_run, resolve_edges
 from hitsave.analysis.entities import Entity, Module, Outside
 from hitsave.analysis.resolve import Modules, Resolver, Trace
@@ -24,12 +26,21 @@ TRANSPARENT = frozenset({
 })  # fmt: skip
 _ACCESSORS = frozenset({"setter", "getter", "deleter"})
 
+# Bases from outside the project that don't look at what a class defines.
+_BLIND_BASES = ("builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "collections.abc.", "typing_extensions.Protocol")
+
+
+def _is_builtin_type(name: str) -> bool:
+    kind = getattr(builtins, name[9:], None) if name.startswith("builtins.") else None
+    return isinstance(kind, type)
+
 
 class Graph:
     """Edges of every entity, resolved when first needed and kept."""
 
     def __init__(self, modules: Modules) -> None:
         self.resolver = Resolver(modules)
+        self._watched: dict[Entity, bool] = {}
         self._closures: dict[Module, frozenset[Module]] = {}
         self._statements: dict[tuple[Module, int], Edges] = {}
         self._conditions: dict[tuple[Module, int], Edges] = {}
@@ -125,6 +136,25 @@ class Graph:
             if attribute:
                 found += getters_asked(self.resolver, module, name)
         return found
+
+    def is_watched(self, entity: Entity) -> bool:
+        """Does anything look at the attributes of a class when it is made: a metaclass, a decorator, a hook, a base?"""
+        known = self._watched.get(entity)
+        if known is None:
+            known = self._watched[entity] = self._is_watched(entity)
+        return known
+
+    def _is_watched(self, entity: Entity) -> bool:
+        ancestors, outside = self.resolver.mro(entity)
+        if any(not name.startswith(_BLIND_BASES) and not _is_builtin_type(name) for name in outside):
+            return True
+        for ancestor in ancestors:
+            for definition in ancestor.definitions:
+                if isinstance(definition, Class) and (definition.keywords or definition.decorators):
+                    return True
+            if ancestor is not entity and ancestor.module.entity(f"{ancestor.qualname}.__init_subclass__") is not None:
+                return True
+        return False
 
     def is_foreign(self, entity: Entity) -> bool:
         """Is a function under a decorator from outside the project that may keep what it returns?"""

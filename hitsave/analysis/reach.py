@@ -32,17 +32,18 @@ if TYPE_CHECKING:
 
 # How an entity was reached.
 SHAPE = 1  # a class only tested for, a class attribute nobody names, a value only written to, a pickling method
-ASIDE = 2  # led to by pickling methods only: entered, but what others put into registries read there is left out
-MENTION = 3  # named by code of the call
-EARLIER = 4  # named by what may have run earlier in this process, and left state
-UNCUT = 5  # may have run when modules were imported, or runs out of sight: its body counts whether it ran or not
+PRESENT = 2  # a class with instances that are not made here: the one whose method is started, a base class
+ASIDE = 3  # led to by pickling methods only: entered, but what others put into registries read there is left out
+MENTION = 4  # named by code of the call
+EARLIER = 5  # named by what may have run earlier in this process, and left state
+UNCUT = 6  # may have run when modules were imported, or runs out of sight: its body counts whether it ran or not
 
 # Methods that outside code is wont to call on objects it is given.
 PROTOCOL = frozenset(
     "write writelines flush read readline readlines readinto seek tell close closed fileno isatty keys values items get "
     "acquire release send throw run start emit handle update append encode decode name mode".split()
 )
-_CONSTRUCTORS = frozenset({
+CONSTRUCTORS = frozenset({
     "__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__prepare__", "__attrs_post_init__",
 })  # fmt: skip
 _ATTRIBUTES = frozenset({"__doc__", "__name__", "__qualname__", "__module__", "__signature__", "__wrapped__",
@@ -110,7 +111,7 @@ class Reach:
         """Reach a symbol as the function to be called, the class whose code is wanted, or the value read."""
         if entity.has_function:
             if (owner := self.graph.own_class(entity)) is not None:
-                self.mention(owner, MENTION, None)
+                self.mention(owner, PRESENT, None)
             self._start_function(entity)
         self.mention(entity, MENTION, None)
         if entity.is_class:
@@ -186,12 +187,16 @@ class Reach:
         if not known:
             if entity.module not in self.active:
                 self.activate(entity.module)
-            if not entity.is_class or level > SHAPE:
+            if entity.is_class:
+                self._absorb_class(entity)
+            elif not self._is_unread(entity, level):
                 self._absorb(self.graph.header(entity), UNCUT, entity, "header")
             for definition in entity.definitions:
                 for number in definition.conditions:
                     if number < 0:
                         self.add_statement(entity.module, -number - 1, entity)
+        elif known == SHAPE and self._is_unread(entity, known):
+            self._absorb(self.graph.header(entity), UNCUT, entity, "header")
         if entity.has_value and not known:
             self._reach_statements(entity)
         if entity.is_class:
@@ -203,6 +208,15 @@ class Reach:
             self._absorb(self.graph.body(entity), self._phase(entity, level), entity, "body")
         if level > ASIDE >= known:
             self._add_effects(entity)
+
+    def _is_unread(self, entity: Entity, level: int) -> bool:
+        """Is it an attribute that nobody names, of a class whose creation nobody watches? Its text counts, and leads
+        nowhere: what its initialiser calls can't be seen.
+        """
+        if level != SHAPE or not entity.class_name or entity.has_function or entity.is_class:
+            return False
+        owner = self.graph.own_class(entity)
+        return owner is not None and not self.graph.is_watched(owner)
 
     def _phase(self, entity: Entity, level: int) -> int:
         """At which level the body of a function is to be entered; 0 for not at all."""
@@ -216,13 +230,15 @@ class Reach:
             return level
         return EARLIER if level == EARLIER and entity.symbol in self.earlier else 0
 
-    def _absorb(self, edges: Edges, phase: int, source: Entity | None, region: str) -> None:
+    def _absorb(
+        self, edges: Edges, phase: int, source: Entity | None, region: str, shaped: Collection[Entity] = ()
+    ) -> None:
         self.edges.append((edges, source, region))
         level = MENTION if phase == UNCUT else phase
         everything = phase == UNCUT and self.ran is not None
         called_too = everything and bool(edges.flags & CALLS_UNKNOWN)
         for entity, bits in edges.mentions.items():
-            if not bits & (READ | CALLED):
+            if not bits & (READ | CALLED) or (entity in shaped and not bits & CALLED):
                 self.mention(entity, SHAPE, source)
             elif everything and (bits & CALLED or called_too):
                 self.mention(entity, UNCUT, source)
@@ -258,7 +274,10 @@ class Reach:
             self._add_pattern(thing, prefix, suffix, level, source)
         if edges.import_patterns and source is not None:
             for prefix, _, _ in edges.import_patterns:
-                self._import_any(source.module, prefix, level, source)
+                if prefix:
+                    self._import_any(source.module, prefix, level, source)
+                else:
+                    self._import_spelt(source.module, edges, level, source)
         for construct, _ in edges.opaque:
             if construct in ("globals", "exec", "eval") and source is not None:
                 self._reach_module(source.module, level, source)
@@ -297,7 +316,10 @@ class Reach:
         resolver = self.graph.resolver
         if self._construct_only:
             if known < MENTION <= level:
-                self._add_members(entity, level)
+                self._add_members(entity)
+                for name in CONSTRUCTORS:
+                    if (member := resolver.member(entity, name)) is not None:
+                        self.mention(member, MENTION, entity)
             return
         if not known:
             for ancestor in resolver.mro(entity)[0][1:]:
@@ -308,35 +330,38 @@ class Reach:
                     self.mention(found, SHAPE, entity)
             self._run_class_hooks(entity)
         if level == SHAPE:
-            if not known:
-                self._absorb_shape(entity)
             return
-        if known < MENTION:
-            if known == SHAPE:
-                self._absorb(self.graph.header(entity), UNCUT, entity, "header")
-            self._add_members(entity, level)
+        if known <= SHAPE:
+            self._add_members(entity)
+        self.classes[entity] = level
+        if level > PRESENT >= known:
+            for name in CONSTRUCTORS:
+                if (member := resolver.member(entity, name)) is not None:
+                    self.mention(member, level if level < EARLIER else MENTION, entity)
         if level == UNCUT and self.ran is not None:
             self._run_constructors(entity)
 
-    def _absorb_shape(self, entity: Entity) -> None:
-        """A class that is only tested for: its bases and metaclass run, its methods don't."""
+    def _absorb_class(self, entity: Entity) -> None:
+        """What the class statement runs. A base that is only named as such has no instances made here."""
         edges = self.graph.header(entity)
-        for found, bits in edges.mentions.items():
-            self.mention(found, SHAPE if found.is_class and not bits & CALLED else MENTION, entity)
+        bases = self.graph.resolver.mro(entity)[0][1:]
+        for base in bases:
+            self.mention(base, SHAPE, entity)
+        self._absorb(edges, UNCUT, entity, "header", shaped=bases)
 
-    def _add_members(self, entity: Entity, level: int) -> None:
+    def _add_members(self, entity: Entity) -> None:
         resolver = self.graph.resolver
-        self.classes[entity] = level
+        self.classes[entity] = PRESENT
         ancestors, outside = resolver.mro(entity)
         for ancestor in ancestors[1:]:
-            self.mention(ancestor, MENTION, entity)
+            self.mention(ancestor, PRESENT, entity)
         loud = any(not name.startswith(_QUIET_BASES) for name in outside)
         quiet = _builtin_methods(outside)
         for name in entity.module.members_of(entity.qualname):
             found = entity.module.entity(f"{entity.qualname}.{name}")
             if found is None:
                 continue
-            is_dunder = name in _CONSTRUCTORS if self._construct_only else _is_protocol(name)
+            is_dunder = not self._construct_only and _is_protocol(name) and name not in CONSTRUCTORS
             if found.has_function and name in _PICKLING:
                 self.mention(found, SHAPE, entity)
                 self._register(found, _PICKLED, entity)
@@ -389,7 +414,7 @@ class Reach:
             return
         demands[name] = level
         resolver = self.graph.resolver
-        self.mention(owner, MENTION, source)
+        self.mention(owner, PRESENT, source)
         member = resolver.member(owner, name)
         if member is not None:
             self.mention(member, level, source)
@@ -428,7 +453,7 @@ class Reach:
     def _reach_subclasses(self, module: Module) -> None:
         for name in module.summary.definitions:
             entity = module.entity(name)
-            if entity is not None and entity.is_class and entity not in self.classes:
+            if entity is not None and entity.is_class and self.levels.get(entity, 0) < MENTION:
                 if any(base in self.classes for base in self.graph.resolver.mro(entity)[0][1:]):
                     self.mention(entity, MENTION, None)
 
@@ -490,6 +515,16 @@ class Reach:
         for child in resolver.children(absolute or package or importer.package):
             module = resolver.module(child)
             if module is not None and child.rpartition(".")[2].startswith(prefix.rpartition(".")[2]):
+                self._add_bare(module, level, source)
+
+    def _import_spelt(self, importer: Module, edges: Edges, level: int, source: Entity) -> None:
+        """A module imported by a name nothing is known of: those that the code around spells out."""
+        texts = set(edges.texts)
+        for entity in edges.mentions:
+            if entity.has_value:
+                texts |= self.graph.header(entity).texts
+        for text in sorted(texts):
+            if (module := self.graph.resolver.module(importer.absolute(text))) is not None:
                 self._add_bare(module, level, source)
 
     # Statements and effects

@@ -36,7 +36,7 @@ BUILTIN_METHODS = frozenset(
 class Region:
     """What is gathered for the `Facts` of one region."""
 
-    __slots__ = ("attributes", "flags", "keys", "opaque", "own", "parent", "passed", "patterns", "reads", "returns", "writes")
+    __slots__ = ("attributes", "flags", "keys", "opaque", "own", "parent", "passed", "patterns", "reads", "returns", "texts", "writes")
 
     def __init__(self) -> None:
         self.reads: dict[str, int] = {}
@@ -49,12 +49,14 @@ class Region:
         self.patterns: set[tuple[str, str, str, int]] = set()
         self.opaque: set[tuple[str, int]] = set()
         self.returns: set[str] = set()
+        self.texts: tuple[str, ...] = ()
         self.flags = 0
 
     def facts(self) -> Facts:
         """The facts gathered, frozen."""
         if not (
             self.reads or self.attributes or self.own or self.writes or self.flags or self.keys or self.opaque or self.returns
+            or self.texts
         ):
             return NO_FACTS  # whatever else there is comes with one of these
         return Facts(
@@ -69,6 +71,7 @@ class Region:
             tuple(sorted(self.opaque)) if self.opaque else (),
             self.flags,
             tuple(sorted(self.returns)) if self.returns else (),
+            self.texts,
         )
 
 
@@ -213,6 +216,8 @@ class Frame:
             if kind == RECEIVER:
                 if names and moved[0] == ".":
                     region.own.add(names.pop(0))
+                elif info & CALLED and not names:  # `cls(…)`
+                    region.own.update(("__call__", "__new__", "__init__", "__post_init__"))
                 region.attributes.update(names)
                 continue
             if info & CALLED:

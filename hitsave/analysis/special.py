@@ -29,6 +29,11 @@ def _special(*names: str) -> Callable[[Callable[[Walker, ast.Call, str], str | N
     return register
 
 
+def is_globals(node: ast.expr) -> bool:
+    """Is this `globals()`?"""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "globals"
+
+
 def _builtin(callee: str) -> bool:
     return "." not in callee or callee.startswith("builtins.")
 
@@ -124,6 +129,8 @@ def _exec(w: Walker, node: ast.Call, callee: str) -> str | None:
             return ""
         for statement in tree.body:
             w.visit(statement)
+    elif len(node.args) > 1 and not is_globals(node.args[1]):
+        w.region.opaque.add(("exec in a namespace", node.lineno))  # sees what it is given, not the module
     else:
         w.region.opaque.add((callee.rpartition(".")[2], node.lineno))
     return ""

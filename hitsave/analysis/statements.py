@@ -8,7 +8,7 @@ from typing import Any
 
 from hitsave.analysis.expressions import bind_parameters, chain_of, note_return, parameters
 from hitsave.analysis.scopes import FRESH, INNER, LITERAL, PARAMETER, RECEIVER, UNKNOWN, BodyFrame, Frame, part_of
-from hitsave.analysis.special import MUTATORS, note_store
+from hitsave.analysis.special import MUTATORS, is_globals, note_store
 from hitsave.analysis.summary import CALLED, CHECK, MUTATES_ARGUMENT, MUTATES_UNKNOWN, READ, REBINDS_CELL, WEAK
 from hitsave.analysis.walker import FILENAME, HANDLERS, Saved, Walker, ends_of_text, handles
 
@@ -261,11 +261,6 @@ def store(w: Walker, target: Any, held: str = UNKNOWN) -> None:
         for element in target.elts:
             store(w, element, held)
         w.emit(";")
-
-
-def is_globals(node: ast.expr) -> bool:
-    """Is this `globals()`?"""
-    return node.__class__ is ast.Call and node.func.__class__ is Name and node.func.id == "globals"  # type: ignore[attr-defined]
 
 
 def _store_global(w: Walker, key: ast.expr) -> None:

@@ -266,6 +266,8 @@ class _Summariser:
         alias = chain or ("[" if is_plain(value) else "")
         if prefix and alias and alias.partition(".")[0].rstrip("()[]") in (members or ()):
             alias = prefix + alias
+        if value.__class__ in (ast.List, ast.Tuple, ast.Dict, ast.Set):
+            region.texts = _texts_of_display(value)
         facts = region.facts()
         for name in [*names, *frame.names]:
             self._define_value(prefix + name, node, conditions, tokens, facts, alias, is_literal=literal)
@@ -297,10 +299,11 @@ class _Summariser:
         w.visit(node)
         w.module_level = None
         tokens, region = w.finish(saved)
+        if any(pattern[0] == "@import" for pattern in region.patterns):
+            region.texts = texts_in(node)
         if "~globals()[]" in region.writes:  # it may bind any name that it spells out
-            texts = [n.value for n in ast.walk(node) if n.__class__ is Constant and isinstance(n.value, str)]  # type: ignore[attr-defined]
-            for text in texts:
-                if text.isidentifier():
+            for text in texts_in(node):
+                if "." not in text:
                     frame.names.setdefault(text, ["?"])
         where = (node.lineno, node.end_lineno or node.lineno)
         digest, facts = digest_tokens(tokens), region.facts()
@@ -342,6 +345,8 @@ class _Summariser:
         body_tokens, body = w.finish(saved)
         if node.__class__ is ast.AsyncFunctionDef:
             body.flags |= COROUTINE
+        if any(pattern[0] == "@import" for pattern in body.patterns):
+            body.texts = texts_in(node)
         if body.flags & GENERATOR:
             header_tokens.append("generator:")
 
@@ -491,6 +496,24 @@ def _pairwise(target: ast.Tuple, value: ast.expr) -> bool:
         and all(element.__class__ is Name for element in target.elts)
         and not any(element.__class__ is ast.Starred for element in value.elts)  # type: ignore[attr-defined]
     )
+
+
+def texts_in(node: ast.AST) -> tuple[str, ...]:
+    """The literals in a piece of code that are names, dotted or not."""
+    found = (n.value for n in ast.walk(node) if isinstance(n, Constant))
+    return tuple(sorted({text for text in found if isinstance(text, str) and is_name(text)}))
+
+
+def _texts_of_display(node: Any) -> tuple[str, ...]:
+    """The same for the elements of a container display, and the keys of a dict."""
+    elements = [*node.keys, *node.values] if node.__class__ is ast.Dict else node.elts
+    found = [e.value for e in elements if e.__class__ is Constant]
+    return tuple([text for text in found if isinstance(text, str) and is_name(text)])
+
+
+def is_name(text: str) -> bool:
+    """Is this a dotted name?"""
+    return text.isidentifier() or ("." in text and text.replace(".", "").isidentifier())
 
 
 def is_literal(node: ast.expr) -> bool:

@@ -41,7 +41,8 @@ class Facts(Record):
     chain names), `self.x`, `.x` (an attribute of something unknown), `*` (computed). `keys` are (chain, constant)
     where an environment variable may be read. `patterns` are computed names in getattr: (receiver, prefix, suffix,
     line). `opaque` are (construct, line) that no analysis can follow. `returns` are the chains that a function returns
-    or yields, "?" among them for anything else.
+    or yields, "?" among them for anything else. `texts` are names spelt out in a container display or beside a computed
+    import, which may be the modules imported.
     """
 
     reads: tuple[tuple[str, int], ...] = ()
@@ -55,6 +56,7 @@ class Facts(Record):
     opaque: tuple[tuple[str, int], ...] = ()
     flags: int = 0
     returns: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 NO_FACTS = Facts()
