@@ -232,6 +232,11 @@ def _duration(name: str, value: Any, origin: str) -> float:
     return number * SECONDS[unit]
 
 
+def parse_size(value: Any, name: str = "size") -> int:
+    """Bytes in a number or text such as "20G". Raises `ConfigError` otherwise."""
+    return _size(name, value, "given")
+
+
 def parse_duration(value: Any, name: str = "ttl") -> float:
     """Seconds in a number, a `timedelta`, or text such as "7d". Raises `ConfigError` otherwise."""
     total = getattr(value, "total_seconds", None)

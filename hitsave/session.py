@@ -139,11 +139,12 @@ def open_cloud(config: Config, disk: DiskStore) -> Any:
     """The team's server as a store, None if there is none or we are offline."""
     if not config.remote or config.offline:
         return None
+    from hitsave.cloud.credentials import find_key
     from hitsave.cloud.store import CloudSettings, CloudStore
 
     settings = CloudSettings(
         url=config.remote,
-        api_key=config.api_key,
+        api_key=config.api_key or find_key(config.config_dir, config.remote),
         project=config.project,
         mode=config.remote_mode,
         strict=config.verify == "strict",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from hitsave.cli.output import Output, size_text
 from hitsave.config import Config, load_config
-from hitsave.errors import ConfigError
+from hitsave.errors import ConfigError, StoreError
 from hitsave.project import find_project
 from hitsave.record import Record
 from hitsave.version import __version__
@@ -35,12 +35,14 @@ class Finding(Record):
 
 
 def add_doctor(parser: argparse.ArgumentParser) -> None:
-    """Options of `hitsave doctor`: none of its own."""
+    """Options of `hitsave doctor`."""
+    parser.add_argument("--deep", action="store_true", help="read every stored result and check its digest")
+    parser.add_argument("--repair", action="store_true", help="mend what can be mended in the cache")
 
 
 def doctor(options: argparse.Namespace, output: Output) -> int:
     """Look at everything, print what was found; 1 if something can't work."""
-    findings = list(_look(options.root or os.getcwd()))
+    findings = list(_look(options))
     output.emit([dict(zip(Finding._fields, each._values(), strict=True)) for each in findings])
     marks = {"ok": ("ok      ", ""), "warning": ("warning ", "yellow"), "failure": ("FAILURE ", "bold red")}
     for each in findings:
@@ -51,11 +53,11 @@ def doctor(options: argparse.Namespace, output: Output) -> int:
     return 1 if any(each.status == "failure" for each in findings) else 0
 
 
-def _look(start: str) -> Iterator[Finding]:
+def _look(options: argparse.Namespace) -> Iterator[Finding]:
     yield Finding("hitsave", "ok", f"{__version__} in {os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}")
     yield Finding("python", "ok", f"{sys.version.split()[0]} ({sys.executable})")
     yield from _packages()
-    project = find_project(start)
+    project = find_project(options.root or os.getcwd())
     if project.origin == "folder":
         hint = "Without a Git repository or pyproject.toml the folder is taken: `git init` makes it explicit."
         yield Finding("project", "warning", f"{project.root} (nothing marks it as a project)", hint)
@@ -69,6 +71,7 @@ def _look(start: str) -> Iterator[Finding]:
     yield Finding("settings", "ok", f"mode {config.mode}, verify {config.verify}, user's file in {config.config_dir}")
     yield from _directory(config)
     yield from _secrets(config)
+    yield from _cache(config, deep=options.deep, repair=options.repair)
 
 
 def _packages() -> Iterator[Finding]:
@@ -114,6 +117,34 @@ def _directory(config: Config) -> Iterator[Finding]:
     low = free < LOW_SPACE_BYTES
     hint = "Remove results (`hitsave rm --older 30d`), or choose another directory (HITSAVE_DIR)." if low else ""
     yield Finding("free space", "warning" if low else "ok", size_text(free), hint)
+
+
+def _cache(config: Config, *, deep: bool, repair: bool) -> Iterator[Finding]:
+    from hitsave.session import open_disk
+    from hitsave.store import repair as mending
+
+    store = open_disk(config)
+    try:
+        if repair:
+            done = mending.repair(store, deep=True)
+            for found in done.findings:
+                yield Finding("cache", "ok" if found.mends else "failure", f"{found.what} ({found.count}): mended")
+            said = f"{done.removed} damaged entries removed"
+            if done.aside:
+                said += f", {done.salvaged} rows salvaged from a broken database, which is now in {done.aside}"
+            yield Finding("repair", "ok", said)
+            return
+        troubles = mending.check(store, deep=deep)
+        for found in troubles:
+            hint = "hitsave doctor --repair" if found.mends else "hitsave keys rotate, or put the key file back"
+            yield Finding("cache", "warning" if found.mends else "failure", f"{found.what} ({found.count})", hint)
+        if not troubles:
+            held = store.stats()
+            yield Finding("cache", "ok", f"{held.entries} results, {size_text(held.size_bytes)}")
+    except StoreError as error:
+        yield Finding("cache", "failure", error.message, error.hint)
+    finally:
+        store.close()
 
 
 def _secrets(config: Config) -> Iterator[Finding]:

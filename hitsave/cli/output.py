@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,6 +65,18 @@ class Output:
         for line in text.splitlines():
             mark = line.strip()[:1]
             self.line(line, style={"+": "green", "-": "red"}.get(mark, ""))
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """A bar on a terminal, told how much is done and how much is left; elsewhere nothing is shown."""
+        if self.json or self.quiet or not self.is_terminal:
+            yield lambda done, left: None
+            return
+        from rich.progress import Progress
+
+        with Progress(transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, left: bar.update(task, completed=done, total=done + left)
 
     def error(self, error: HitSaveError) -> None:
         """Print an error: its message and hint to stderr, and as JSON if that was asked for."""

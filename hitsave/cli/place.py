@@ -13,7 +13,7 @@ from hitsave.config import Config, load_config
 from hitsave.project import Project, find_project
 
 if TYPE_CHECKING:
-    from hitsave.store.contract import Store
+    from hitsave.store.disk import DiskStore
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Place:
 
     project: Project
     config: Config
-    store: Store
+    store: DiskStore
 
 
 @contextmanager

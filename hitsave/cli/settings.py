@@ -45,7 +45,7 @@ def config(options: argparse.Namespace, output: Output) -> int:
     wanted = [part for part in options.value.split(",") if part] if _is_list(name) else options.value
     given: dict[str, Any] = {name: wanted}
     checked = getattr(load_config(project.root, **given), name)
-    _write(file, name, checked)
+    write_setting(settings, name, checked)
     output.emit({name: _shown(name, checked), "path": str(file)})
     output.remark(f"{name} = {_text(name, checked)} written to {file}")
     now = load_config(project.root)
@@ -86,8 +86,9 @@ def _text(name: str, value: object) -> str:
     return str(shown).lower() if isinstance(shown, bool) else str(shown)
 
 
-def _write(file: Path, name: str, value: object) -> None:
-    """Set `name` at the top of a TOML file, leaving its other lines and comments as they are."""
+def write_setting(config: Config, name: str, value: object) -> Path:
+    """Set `name` at the top of the user's config.toml, leaving its other lines and comments as they are; the file."""
+    file = Path(config.config_dir) / "config.toml"
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     table = next((i for i, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
@@ -102,6 +103,7 @@ def _write(file: Path, name: str, value: object) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as stream:
         stream.write("\n".join(lines) + "\n")
+    return file
 
 
 def _toml(value: object) -> str:
