@@ -48,11 +48,11 @@ from hitsave.values.parts import Attributes, Buffer, Parts, Ruled, Unordered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from hitsave.digest import Digest
-    from hitsave.values.digest import CodeDigest, Hashers
+    from hitsave.values.digest import CodeDigest, Hasher, Hashers
     from hitsave.values.rules import Rule
 
 _INLINE_BYTES = 4096  # a longer form is replaced by its hash
@@ -80,9 +80,10 @@ def digest_arguments_by_parts(
 ) -> Digest:
     """As `digest_arguments`, for any values."""
     given = [Buffer(value) if is_big(value) else value for value in values]
+    rules: Mapping[Any, Hasher] = hashers or {}
     for index, name in enumerate(names):
-        if hashers and name in hashers:
-            given[index] = Ruled(values[index], hashers[name])
+        if name in rules:
+            given[index] = Ruled(values[index], rules[name])
     return _digest(lambda: Canonical(code, hashers, names=names), (names, tuple(given)))
 
 
@@ -145,7 +146,9 @@ class Canonical:
         self._memo: dict[int, tuple[object, bytes, bool]] = {}  # id: (the object, its form, whether it is plain)
         self._cyclic: list[int] = []  # ids of those in the memo whose form depends on where their cycle was entered
         self._steps_again = 0
-        self.plain = True  # after `form`: whether the value is builtins all the way down, and short enough to be written flat
+        self.plain = (
+            True  # after `form`: whether the value is builtins all the way down, and short enough to be written flat
+        )
 
     def form(self, root: object) -> bytes:
         """The canonical form of `root`."""
@@ -369,8 +372,8 @@ class Canonical:
         except CannotDigest:
             raise
         # The user's own code runs here (a hasher, __hitsave_key__, __reduce__, __getstate__ ...), so anything may come.
-        except Exception as error:  # noqa: BLE001
-            problem = f"no stable digest for a value of type {type_name(kind)} ({error or type(error).__name__})"
+        except Exception as error:
+            problem = f"no stable digest for a value of type {type_name(kind)} ({str(error) or type(error).__name__})"
             raise CannotDigest(problem) from error
 
     def _spend(self, size_bytes: int) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class ModuleNames(Protocol):
-        """Which module of this process a stored class belongs to. A script is `__main__` here and `pkg.script` there."""
+        """Which module of this process a stored class is in. A script is `__main__` here and `pkg.script` there."""
 
         def canonical(self, import_name: str, /) -> str:
             """The name under which classes of the module `import_name` are stored; itself if it isn't the project's."""
@@ -125,7 +125,12 @@ def is_safe(codec: str) -> bool:
 def register_codec(codec: Codec) -> None:
     """Ask `codec` before the others. One of the same name and version is replaced."""
     name, version = getattr(codec, "name", None), getattr(codec, "version", None)
-    if not isinstance(name, str) or not name.replace("_", "").isalnum() or name != name.lower() or type(version) is not int:
+    if (
+        not isinstance(name, str)
+        or not name.replace("_", "").isalnum()
+        or name != name.lower()
+        or type(version) is not int
+    ):
         raise UsageError(
             f"register_codec({codec!r}): a codec needs a lower-case `name` and an integer `version`",
             hint="name = 'graph'; version = 1",

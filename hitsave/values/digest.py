@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     CodeDigest = Callable[[Any], str]
     Hasher = Callable[[Any], object]
-    Hashers = Mapping[str | type, Hasher]
+    Hashers = Mapping[str, Hasher] | Mapping[type, Hasher] | Mapping[str | type, Hasher]
 
 VERSION = 1
 # History of the canonical form. A change of form makes every stored key unreachable, so it is never silent.
@@ -109,7 +109,8 @@ def register_hasher(kind: type, hasher: Hasher) -> None:
 
 def check_hashers(hashers: Hashers) -> None:
     """Raise `UsageError` if one of `hashers` could never be asked, or can't be called."""
-    for kind, hasher in hashers.items():
+    given: Mapping[Any, Any] = hashers
+    for kind, hasher in given.items():
         problem = ""
         if isinstance(kind, type) and (kind in ATOMS or kind in CONTAINERS or kind is object):
             problem = f"the digest of the builtin type {kind.__name__} can't be changed"
@@ -167,7 +168,7 @@ def hash_long(data: bytes | memoryview) -> bytes:
     return xxh3_128_digest(data)
 
 
-def dumps_or_nothing(value: object) -> bytes:
+def dumps_or_nothing(value: Any) -> bytes:
     """The marshalled form, or b"" for what marshal refuses: a string or container beyond 2 GiB."""
     try:
         return dumps(value, 2)

@@ -6,6 +6,8 @@ The memory tier returns the same object on each hit for these, and decodes anew 
 from __future__ import annotations
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _ATOMIC = frozenset({int, str, bytes, bool, type(None), complex, float, type(...), type(NotImplemented), range})
 _MAX_ITEMS = 1000
@@ -33,9 +35,9 @@ def is_immutable(value: object) -> bool:
     if kind is not tuple and kind is not frozenset:
         return False
     left = _MAX_ITEMS
-    waiting = [value]
+    waiting: list[Any] = [value]
     while waiting:
-        items = tuple(waiting.pop())  # type: ignore[call-overload]
+        items = tuple(waiting.pop())
         left -= len(items)
         if left < 0:
             return False

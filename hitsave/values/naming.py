@@ -1,6 +1,10 @@
-"""Names of types."""
+"""Names of types and libraries."""
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def module_name(cls: type) -> str:
@@ -18,3 +22,8 @@ def type_name(cls: type) -> str:
     """How a message names a type."""
     module = module_name(cls)
     return cls.__qualname__ if module in ("builtins", "") else f"{module}.{cls.__qualname__}"
+
+
+def library(name: str) -> Any:
+    """The library `name`, imported if need be; untyped, as some are, and others are differently in each release."""
+    return __import__(name)

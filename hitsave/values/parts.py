@@ -37,7 +37,7 @@ class Unordered:
 
 
 class Buffer:
-    """Contiguous bytes, hashed in place; or the pieces that they would consist of, made one at a time; or their hash."""
+    """Contiguous bytes, hashed in place; or the pieces they would consist of, made one at a time; or their hash."""
 
     __slots__ = ("hash", "pieces", "size_bytes")
 

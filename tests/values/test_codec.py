@@ -12,6 +12,7 @@ import pickle
 import random
 import sys
 import types
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -118,7 +119,7 @@ SHARED = [1]
         (Word("a"), "pickle5"),
         (collections.OrderedDict(a=[1]), "tree"),
         (collections.defaultdict(list, a=[1]), "tree"),
-        (collections.defaultdict(Plain, a=[1]), "pickle5"),
+        (collections.defaultdict(partial(list), a=[1]), "pickle5"),
         (bytearray(b"a"), "tree"),
         (ValueError("a"), "pickle5"),
         (len, "pickle5"),
@@ -136,7 +137,13 @@ def test_one_list_in_two_places_is_one_list_after_it() -> None:
     part = [1]
     for value in ([part, part], {"a": part, "b": [part]}, (part, Point(part)), Point(part, part)):
         found = again(value)
-        first, second = list(found.values()) if isinstance(found, dict) else found if not isinstance(found, Point) else (found.x, found.y)
+        first, second = (
+            list(found.values())
+            if isinstance(found, dict)
+            else found
+            if not isinstance(found, Point)
+            else (found.x, found.y)
+        )
         second = second[0] if isinstance(second, list) and second and isinstance(second[0], list) else second
         second = second.x if isinstance(second, Point) else second
         assert first is second
@@ -157,7 +164,15 @@ def test_one_array_in_two_places_is_one_array_after_it() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [[1], {"a": [1]}, np.arange(1000.0), {"x": np.arange(1000.0)}, [np.arange(1000.0)] * 2, Point([1]), bytearray(b"a" * 2000)],
+    [
+        [1],
+        {"a": [1]},
+        np.arange(1000.0),
+        {"x": np.arange(1000.0)},
+        [np.arange(1000.0)] * 2,
+        Point([1]),
+        bytearray(b"a" * 2000),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_each_decoded_value_is_independent(value: Any) -> None:
@@ -173,7 +188,10 @@ def _change(value: Any) -> None:
     if isinstance(value, (np.ndarray, bytearray)):
         value[0] = 99
     elif isinstance(value, list):
-        value[0] = 99 if not isinstance(value[0], np.ndarray) else _change(value[0])
+        if isinstance(value[0], np.ndarray):
+            _change(value[0])
+        else:
+            value[0] = 99
     elif isinstance(value, dict):
         _change(next(iter(value.values())))
     else:
@@ -187,15 +205,20 @@ def test_a_result_changed_after_it_was_encoded_does_not_change_what_was_stored()
     assert decode(blob) == [1, [2]]
 
 
-@pytest.mark.parametrize("value", [np.arange(1_000_000.0), {"x": np.arange(1_000_000.0)}, Plain(a=np.arange(1_000_000.0))])
+@pytest.mark.parametrize(
+    "value", [np.arange(1_000_000.0), {"x": np.arange(1_000_000.0)}, Plain(a=np.arange(1_000_000.0))]
+)
 def test_a_large_array_is_not_copied_on_its_way_out(value: Any) -> None:
     array = value if isinstance(value, np.ndarray) else value["x"] if isinstance(value, dict) else value.a
     blob = encode(value)
-    assert any(np.shares_memory(np.frombuffer(part, "u1"), array) for part in blob.buffers() if len(bytes(part[:1])))
+    views = [np.asarray(memoryview(part).cast("B")) for part in blob.buffers()]
+    assert any(np.shares_memory(view, array) for view in views)
     assert blob.size_bytes < array.nbytes + 1000
 
 
-@pytest.mark.parametrize("value", [np.arange(1_000_000.0), {"x": np.arange(1_000_000.0)}, Plain(a=np.arange(1_000_000.0))])
+@pytest.mark.parametrize(
+    "value", [np.arange(1_000_000.0), {"x": np.arange(1_000_000.0)}, Plain(a=np.arange(1_000_000.0))]
+)
 def test_a_large_array_lies_in_the_private_memory_map_it_is_read_from(value: Any, tmp_path: Path) -> None:
     blob = encode(value)
     path = tmp_path / "blob"
@@ -222,7 +245,7 @@ def test_arrays_keep_their_order_and_dtype() -> None:
         np.zeros((0, 3)),
         np.array(5),
         np.zeros(3, "S0"),
-        np.longdouble([1.5]),
+        np.array([1.5], dtype="g"),
     ):
         found = again(array)
         assert found.dtype == array.dtype
@@ -262,7 +285,9 @@ def test_bytes_are_those_of_the_first_release() -> None:
         assert f"{blob.codec} {joined(blob).hex()}" == line
 
 
-@pytest.mark.parametrize("value", [[1, {"a": "b"}], np.arange(100.0), {"x": np.arange(100.0), "p": Point(1)}], ids=["plain", "npy", "tree"])
+@pytest.mark.parametrize(
+    "value", [[1, {"a": "b"}], np.arange(100.0), {"x": np.arange(100.0), "p": Point(1)}], ids=["plain", "npy", "tree"]
+)
 def test_damaged_bytes_are_an_error_or_the_damage_of_a_number(value: Any) -> None:
     """A head is checked; the memory of an array is the store's affair, and any bytes are some numbers."""
     blob = stored(value)
@@ -297,7 +322,7 @@ def test_an_unknown_codec_or_version_is_an_error_that_says_so(codec: str) -> Non
 
 
 def test_a_value_that_no_codec_takes_is_an_error_that_names_its_type() -> None:
-    for value in ((x for x in ()), lambda: 1, [lambda: 1]):
+    for value in ((x for x in [1]), lambda: 1, [lambda: 1]):
         with pytest.raises(CannotEncode, match=type(value).__name__):
             encode(value)
 
@@ -370,7 +395,9 @@ def test_a_codec_that_fails_is_an_error_of_ours() -> None:
         _users.clear()
 
 
-@pytest.mark.parametrize(("name", "version"), [("plain", 1), ("Words", 1), ("", 1), ("a-b", 1), ("words", "1"), (None, 1)])
+@pytest.mark.parametrize(
+    ("name", "version"), [("plain", 1), ("Words", 1), ("", 1), ("a-b", 1), ("words", "1"), (None, 1)]
+)
 def test_a_codec_needs_a_name_and_a_version_of_its_own(name: Any, version: Any) -> None:
     codec: Any = types.SimpleNamespace(name=name, version=version)
     with pytest.raises(UsageError):
@@ -464,4 +491,3 @@ def test_a_class_that_changed_its_fields_is_an_error() -> None:
 def test_special_numbers_come_back() -> None:
     found = again([math.nan, -0.0, math.inf, -(2**100), 1e-320])
     assert repr(found) == repr([math.nan, -0.0, math.inf, -(2**100), 1e-320])
-

@@ -33,7 +33,11 @@ FRAMES = [
     *(sample()[["int", "float"]].groupby("int").float.agg(["mean", "std"]), sample()["int"], sample()["text"]),
     *(pd.Series([1.0], name=("a", 1)), pd.Series([], dtype="f8"), pd.date_range("2026", periods=3), pd.RangeIndex(3)),
     *(pd.date_range("2026", periods=3, freq="h", tz="UTC"), pd.timedelta_range("1s", periods=3), pd.Index(["a", "b"])),
-    *(pd.period_range("2026", periods=3, freq="D"), pd.Index([1.5, 2.5], name="x"), pd.MultiIndex.from_product([[1], ["a"]])),
+    *(
+        pd.period_range("2026", periods=3, freq="D"),
+        pd.Index([1.5, 2.5], name="x"),
+        pd.MultiIndex.from_product([[1], ["a"]]),
+    ),
     *(pd.Timestamp("2026-10-25", tz="UTC"), pd.Timestamp("2026"), pd.Timedelta("1s"), pd.NaT, pd.NA),
     *(pd.Index(["a", 1], dtype=object), pd.CategoricalIndex(["a", "b"]), pd.Series(pd.array([1, None], dtype="Int8"))),
     *([sample()[["int"]], {"f": sample()[["text"]]}], Point(sample()["int"], np.arange(3))),
@@ -83,7 +87,7 @@ def test_a_subclass_of_a_frame_is_left_to_pickle() -> None:
     assert type(decode(blob)) is Labelled
 
 
-class Labelled(pd.DataFrame):
+class Labelled(pd.DataFrame):  # type: ignore[misc]
     """A frame of the user's own."""
 
 
@@ -127,7 +131,14 @@ def test_arrow_values_come_back_without_a_pickle() -> None:
         metadata={"k": "v"},
     )
     for value in (
-        *(table, table.slice(1), table.select(["x"]).slice(0, 0), table.to_batches()[0], table["x"], table["x"].chunk(0)),
+        *(
+            table,
+            table.slice(1),
+            table.select(["x"]).slice(0, 0),
+            table.to_batches()[0],
+            table["x"],
+            table["x"].chunk(0),
+        ),
         *(pa.array([], pa.int8()), pa.chunked_array([], pa.int8()), pa.chunked_array([[1], [2]])),
     ):
         blob = stored(value)
@@ -142,7 +153,9 @@ def test_arrow_values_come_back_without_a_pickle() -> None:
 
 def test_columns_that_arrow_keeps_come_back_in_a_frame() -> None:
     pytest.importorskip("pyarrow")
-    frame = pd.DataFrame({"n": pd.array([1, None], dtype="int64[pyarrow]"), "s": pd.array(["a", None], dtype="string[pyarrow]")})
+    frame = pd.DataFrame(
+        {"n": pd.array([1, None], dtype="int64[pyarrow]"), "s": pd.array(["a", None], dtype="string[pyarrow]")}
+    )
     blob = stored(frame)
     assert blob.codec == "tree-1"
     assert digest(decode(blob)) == digest(frame)
@@ -151,9 +164,9 @@ def test_columns_that_arrow_keeps_come_back_in_a_frame() -> None:
 
 def test_polars_values_come_back_without_a_pickle() -> None:
     pl: Any = pytest.importorskip("polars")
-    frame = pl.DataFrame({"a": [1, None], "b": ["x", None], "c": [[1], None], "d": [{"q": 1}, {"q": None}]}).with_columns(
-        pl.col("b").cast(pl.Categorical).alias("e"), pl.col("b").cast(pl.Enum(["x"])).alias("f")
-    )
+    frame = pl.DataFrame(
+        {"a": [1, None], "b": ["x", None], "c": [[1], None], "d": [{"q": 1}, {"q": None}]}
+    ).with_columns(pl.col("b").cast(pl.Categorical).alias("e"), pl.col("b").cast(pl.Enum(["x"])).alias("f"))
     for value in (frame, frame[:0], pl.DataFrame(), frame["a"], pl.Series("", [1.5])):
         blob = stored(value)
         found = decode(blob)

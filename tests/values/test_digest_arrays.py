@@ -11,18 +11,64 @@ import pytest
 from tests.values.samples import Plain, digest
 
 DIFFERENT: list[Any] = [
-    *(np.zeros(3), np.zeros(3, "f4"), np.zeros(3, ">f8"), np.zeros(3, "i8"), np.zeros(3, "u8"), np.zeros((3, 1)), np.zeros((1, 3))),
-    *(np.array([0.0, 0.0, -0.0]), np.zeros(3, bool), np.zeros(3, "c16"), np.zeros(3, "U1"), np.zeros(3, "S1"), np.zeros(3, "S8")),
-    *(np.zeros(0), np.zeros((0, 3)), np.zeros((3, 0)), np.zeros((), "f8"), np.float64(0), np.float32(0), np.int8(0), 0.0),
+    *(
+        np.zeros(3),
+        np.zeros(3, "f4"),
+        np.zeros(3, ">f8"),
+        np.zeros(3, "i8"),
+        np.zeros(3, "u8"),
+        np.zeros((3, 1)),
+        np.zeros((1, 3)),
+    ),
+    *(
+        np.array([0.0, 0.0, -0.0]),
+        np.zeros(3, bool),
+        np.zeros(3, "c16"),
+        np.zeros(3, "U1"),
+        np.zeros(3, "S1"),
+        np.zeros(3, "S8"),
+    ),
+    *(
+        np.zeros(0),
+        np.zeros((0, 3)),
+        np.zeros((3, 0)),
+        np.zeros((), "f8"),
+        np.float64(0),
+        np.float32(0),
+        np.int8(0),
+        0.0,
+    ),
     *(np.zeros(3, "M8[s]"), np.zeros(3, "M8[ms]"), np.zeros(3, "m8[s]"), np.zeros(3, "V8"), np.zeros(3, "O")),
-    *(np.zeros(3, [("a", "f8")]), np.zeros(3, [("b", "f8")]), np.zeros(3, [("a", "i8")]), np.zeros(3, [("a", "f4", 2)])),
+    *(
+        np.zeros(3, [("a", "f8")]),
+        np.zeros(3, [("b", "f8")]),
+        np.zeros(3, [("a", "i8")]),
+        np.zeros(3, [("a", "f4", 2)]),
+    ),
     *(np.zeros(2, [("a", "i4"), ("b", "f8")]), np.zeros(2, np.dtype([("a", "i4"), ("b", "f8")], align=True))),
     *(np.array([None, 1], dtype=object), np.array([None, True], dtype=object), np.array([[1], None], dtype=object)),
-    *(np.longdouble(0), np.clongdouble(0), np.str_("a"), np.bytes_(b"a"), np.datetime64("2026"), np.datetime64("2026-01-01")),
+    *(
+        np.longdouble(0),
+        np.clongdouble(0),
+        np.str_("a"),
+        np.bytes_(b"a"),
+        np.datetime64("2026"),
+        np.datetime64("2026-01-01"),
+    ),
     *(np.dtype("f8"), np.dtype("f4"), np.dtype([("a", "f8")]), np.float64, np.float32, np.add, np.subtract),
-    *(np.ma.array([1, 2]), np.ma.array([1, 2], mask=[0, 1]), np.ma.array([1, 2], mask=[0, 1], fill_value=7)),
+    *(
+        np.ma.array([1, 2]),
+        np.ma.array([1, 2], mask=[False, True]),
+        np.ma.array([1, 2], mask=[False, True], fill_value=7),
+    ),
     *(np.array([0.0] * 3).view(np.recarray), np.zeros(3).view(np.recarray).reshape(3, 1)),
-    *(np.random.default_rng(1), np.random.default_rng(2), np.random.RandomState(1), np.random.PCG64(1), np.random.MT19937(1)),
+    *(
+        np.random.default_rng(1),
+        np.random.default_rng(2),
+        np.random.RandomState(1),
+        np.random.PCG64(1),
+        np.random.MT19937(1),
+    ),
     *([0.0] * 3, bytes(24), bytearray(24), [np.zeros(3)], [bytes(24)]),
 ]
 
@@ -89,7 +135,7 @@ def test_a_generator_that_was_used_differs() -> None:
 
 
 def test_a_subclass_counts_by_its_class_and_attributes() -> None:
-    class Labelled(np.ndarray):  # type: ignore[type-arg]
+    class Labelled(np.ndarray[Any, Any]):
         label = ""
 
     def labelled(label: str) -> Any:

@@ -94,7 +94,7 @@ def test_bound_methods_count_by_function_and_object() -> None:
 
 
 def test_partials_count_by_function_and_arguments() -> None:
-    partial = functools.partial
+    partial: Any = functools.partial
     assert digest(partial(adder, [1], b=2)) == digest(partial(adder, [1], b=2)) != digest(partial(adder, [2], b=2))
 
 
@@ -141,7 +141,7 @@ def test_a_class_that_refers_to_itself_has_a_digest() -> None:
     def make() -> type:
         class Node:
             def again(self) -> object:
-                return __class__  # type: ignore[name-defined]  # noqa: F821 - the cell that `super()` uses
+                return __class__  # type: ignore[name-defined]
 
         Node.default = Node()  # type: ignore[attr-defined]
         return Node

@@ -43,14 +43,35 @@ DIFFERENT: list[Any] = [
     *(sample().set_index("int"), sample().rename(columns={"int": "Int"}), sample()[list(reversed(sample().columns))]),
     *(sample()[[]], sample().iloc[:0], sample().iloc[::-1], sample().reset_index(), sample().astype({"int": "i4"})),
     *(sample().assign(int=[1, 2, 4]), sample().assign(int=[1.0, 2.0, 3.0]), sample().rename_axis("i")),
-    *(pd.Series([1]), pd.Series([1.0]), pd.Series([True]), pd.Series([1], dtype="Int64"), pd.Series([1], name="a"), [1]),
-    *(pd.Series([1], index=[1]), pd.Series([1], index=["a"]), pd.Series(["a"], dtype="string"), pd.Series(["a"], dtype=object)),
+    *(
+        pd.Series([1]),
+        pd.Series([1.0]),
+        pd.Series([True]),
+        pd.Series([1], dtype="Int64"),
+        pd.Series([1], name="a"),
+        [1],
+    ),
+    *(
+        pd.Series([1], index=[1]),
+        pd.Series([1], index=["a"]),
+        pd.Series(["a"], dtype="string"),
+        pd.Series(["a"], dtype=object),
+    ),
     *(pd.Series(["a"], dtype="category"), pd.Series(["a"], dtype=pd.CategoricalDtype(["a", "b"]))),
-    *(pd.Series(["a"], dtype=pd.CategoricalDtype(["b", "a"])), pd.Series(["a"], dtype=pd.CategoricalDtype(["a"], ordered=True))),
+    *(
+        pd.Series(["a"], dtype=pd.CategoricalDtype(["b", "a"])),
+        pd.Series(["a"], dtype=pd.CategoricalDtype(["a"], ordered=True)),
+    ),
     *(pd.RangeIndex(3), pd.RangeIndex(3, name="a"), pd.Index([0, 1, 2]), pd.Index([0.0, 1.0, 2.0]), pd.Index(["a"])),
     *(pd.date_range("2026", periods=3), pd.date_range("2026", periods=3, tz="UTC"), pd.DatetimeIndex(["2026-01-01"])),
     *(pd.MultiIndex.from_product([[1, 2], ["a"]]), pd.MultiIndex.from_product([[1, 2], ["a"]], names=["x", "y"])),
-    *(pd.Timestamp("2026"), pd.Timestamp("2026", tz="UTC"), pd.Timedelta("1s"), pd.Period("2026", "Y"), pd.Interval(0, 1)),
+    *(
+        pd.Timestamp("2026"),
+        pd.Timestamp("2026", tz="UTC"),
+        pd.Timedelta("1s"),
+        pd.Period("2026", "Y"),
+        pd.Interval(0, 1),
+    ),
     *(pd.Interval(0, 1, closed="left"), pd.NaT, pd.NA, None, float("nan"), pd.CategoricalDtype(["a"]), pd.Int64Dtype()),
     *(pd.Categorical(["a"]), pd.array([1, None], dtype="Int64"), pd.array([1, 0], dtype="Int64")),
 ]
@@ -105,13 +126,13 @@ def test_attributes_and_flags_count_if_there_are_any() -> None:
 def test_a_culprit_in_a_frame_is_named_by_its_column() -> None:
     from hitsave.errors import CannotDigest
 
-    frame = pd.DataFrame({"a": [1], "b": [(x for x in ())]})
+    frame = pd.DataFrame({"a": [1], "b": [(x for x in [1])]})
     with pytest.raises(CannotDigest, match=r"^value\.b\[0\]: "):
         digest(frame)
 
 
 def test_a_subclass_counts_by_its_class_and_what_it_keeps() -> None:
-    class Labelled(pd.DataFrame):
+    class Labelled(pd.DataFrame):  # type: ignore[misc]
         _metadata = ["label"]
 
     def labelled(label: str) -> Any:

@@ -16,7 +16,7 @@ import pytest
 from hitsave.values import digest_arguments, digest_value
 from hitsave.values.digest import VERSION
 
-PROGRAM = '''
+PROGRAM = """
 import array, collections, datetime, decimal, enum, fractions, functools, ipaddress, math, pathlib, re, sys, types, uuid
 import zoneinfo
 from hitsave.values import digest_arguments, digest_value
@@ -44,7 +44,8 @@ def looped():
 
 values = {
     "int": 1, "bool": True, "float": 1.0, "negative zero": -0.0, "nan": math.nan, "complex": 1 + 2j, "none": None,
-    "ellipsis": ..., "big": 2**100, "str": "h\\u00e9\\U0001f600", "surrogate": "\\ud800", "bytes": b"ab", "bytearray": bytearray(b"ab"),
+    "ellipsis": ..., "big": 2**100, "str": "h\\u00e9\\U0001f600", "surrogate": "\\ud800", "bytes": b"ab",
+    "bytearray": bytearray(b"ab"),
     "list": [1, [2]], "tuple": (1, (2,)), "dict": {"a": [1], 2: "b"}, "set": {"a", "b", 3, (1, 2)},
     "frozenset": frozenset(["x", "y"]), "range": range(3), "slice": slice(1, 2), "long list": list(range(100_000)),
     "big bytes": b"ab" * 1_000_000, "decimal": decimal.Decimal("1.10"), "fraction": fractions.Fraction(1, 3),
@@ -54,7 +55,8 @@ values = {
     "address": ipaddress.ip_address("::1"), "array": array.array("d", [1.5]), "deque": collections.deque([1], 4),
     "ordered": collections.OrderedDict(a=1), "default": collections.defaultdict(list, a=[1]),
     "counter": collections.Counter("aab"), "namespace": types.SimpleNamespace(a=1), "enum": Colour.RED, "class": Plain,
-    "instance": Plain(a=1, b=[2, {"x", "y"}]), "set subclass": Group(["a", "b", "c"]), "function": function, "builtin": len,
+    "instance": Plain(a=1, b=[2, {"x", "y"}]), "set subclass": Group(["a", "b", "c"]), "function": function,
+    "builtin": len,
     "method": "a".upper, "partial": functools.partial(len, [1]), "exception": ValueError("a", 1), "cycle": looped(),
     "generic": list[int], "union": int | str, "mapping": types.MappingProxyType({"a": 1}), "view": memoryview(b"abc"),
     "shared": [Plain(a=1)] * 2, "long instance": Plain(a="x" * 10_000), "type": int,
@@ -64,7 +66,7 @@ for name, value in values.items():
 print("arguments", digest_arguments(("x", "y"), (1, {"a": 2.0}), code=code), sep="=")
 print("slow arguments", digest_arguments(("x", "y"), (1, Plain(a=1)), code=code), sep="=")
 print("no arguments", digest_arguments((), (), code=code), sep="=")
-'''
+"""
 GOLDEN = Path(__file__).parent / "golden"
 
 

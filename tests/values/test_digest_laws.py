@@ -16,6 +16,7 @@ import hitsave.values.canonical
 from hitsave.values.canonical import Canonical
 from tests.values.samples import code, digest, hashables, law, plain_values, rebuilt, rich_values
 
+
 @law
 @given(rich_values)
 def test_a_digest_depends_on_nothing_but_the_value(value: Any) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from tests.values.samples import DIFFERENT, Colour, Frozen, Keyed, Mapping, Pair, Plain, Point, Slotted, code, digest
 from hitsave.errors import UsageError
 from hitsave.values import digest_arguments, digest_value, register_hasher
 from hitsave.values.digest import hashers_by_type
+from tests.values.samples import DIFFERENT, Colour, Frozen, Keyed, Mapping, Pair, Plain, Point, Slotted, code, digest
 
 
 def test_no_two_different_values_share_a_digest() -> None:
@@ -160,7 +160,7 @@ def test_a_registered_hasher_is_used_everywhere_until_replaced() -> None:
     class Client:
         def __init__(self, url: str) -> None:
             self.url = url
-            self.connection = (part for part in ())
+            self.connection = iter(lambda: 1, 2)
 
     register_hasher(Client, lambda client: client.url)
     try:

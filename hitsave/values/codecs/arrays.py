@@ -1,9 +1,9 @@
 """`npy`: a NumPy array or scalar, as its raw memory behind a small head.
 
-The head is the marshalled tuple (what it is, dtype as in NumPy's own `.npy` files, shape, order); where there are only a
-few bytes they come last in it, and there is no buffer. Arrays of Python
-objects, and dtypes that don't survive being described (NumPy's variable-width strings, user-defined ones), are left to
-pickle. An array in column order comes back in column order; other layouts come back contiguous.
+The head is the marshalled tuple (what it is, dtype as in NumPy's own `.npy` files, shape, order); where there are only
+a few bytes they come last in it, and there is no buffer. Arrays of Python objects, and dtypes that don't survive being
+described (NumPy's variable-width strings, user-defined ones), are left to pickle. An array in column order comes back
+in column order; other layouts come back contiguous.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from marshal import dumps, loads
 
 from hitsave.errors import StoreError
 from hitsave.values.codecs.framing import frame, unframe
+from hitsave.values.naming import library
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def take(value: Any) -> tuple[tuple[Any, ...], Any] | None:
 
 def make(head: tuple[Any, ...], raw: Any) -> Any:
     """The array or scalar that `take` described, in the memory of `raw`."""
-    import numpy
+    numpy = library("numpy")
 
     what, described, shape, order, *inside = head
     if inside:
@@ -106,10 +107,10 @@ def raw_bytes(array: Any) -> tuple[str, Any]:
 
 def from_raw(raw: Any, dtype: Any, shape: tuple[int, ...], order: str) -> Any:
     """The array whose bytes `raw` are, which it keeps."""
-    import numpy
+    numpy = library("numpy")
 
     if 0 in shape or dtype.itemsize == 0:
-        return numpy.empty(shape, dtype, order=order)  # type: ignore[call-overload]
+        return numpy.empty(shape, dtype, order=order)
     array: Any = numpy.frombuffer(raw, numpy.uint8).view(dtype).reshape(shape, order=order)
     # A blob that doesn't start at an aligned address is legal, but slow to compute with.
     return array if array.flags.aligned else array.copy(order)

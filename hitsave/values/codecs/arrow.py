@@ -17,7 +17,7 @@ from marshal import dumps, loads
 from hitsave.errors import CannotDigest, StoreError
 from hitsave.values.codecs.framing import frame, unframe
 from hitsave.values.digest import digest_value
-from hitsave.values.naming import type_name
+from hitsave.values.naming import library, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ def make(head: tuple[str, str], stream: Any) -> Any:
     """The value that `take` described."""
     kind, name = head
     if kind.startswith("polars."):
-        import polars
+        polars = library("polars")
 
         frame = polars.read_ipc(bytes(stream), use_pyarrow=False)
         return frame if kind == "polars.DataFrame" else frame.to_series(0).rename(name)
-    import pyarrow
+    pyarrow = library("pyarrow")
 
     table = pyarrow.ipc.open_stream(pyarrow.py_buffer(stream)).read_all()
     if kind == "pyarrow.Table":
@@ -83,8 +83,12 @@ def make(head: tuple[str, str], stream: Any) -> Any:
     column = table.column(0)
     if kind == "pyarrow.ChunkedArray":
         return column
-    return column.chunk(0) if column.num_chunks == 1 else pyarrow.concat_arrays(column.chunks) if column.num_chunks else (
-        pyarrow.array([], column.type)
+    return (
+        column.chunk(0)
+        if column.num_chunks == 1
+        else pyarrow.concat_arrays(column.chunks)
+        if column.num_chunks
+        else (pyarrow.array([], column.type))
     )
 
 

@@ -1,7 +1,7 @@
 """Enums, dataclasses and named tuples of the user, for `tree`.
 
 What is stored is the name of the class and the values of its members. No constructor runs on reading: a dataclass gets
-its fields as they were, without `__init__` and `__post_init__`. So a class that says how it wants to be pickled, or that
+its fields as they were, without `__init__` and `__post_init__`. So a class that says how it wants to be pickled, or
 holds more than its fields, is not for here.
 """
 
@@ -84,7 +84,7 @@ def _make_dataclass(modules: ModuleNames | None, module: str, qualname: str, val
     cls = _resolve(module, qualname, modules)
     if not isinstance(cls, type) or "__dataclass_fields__" not in vars(cls) or _field_names(cls) != tuple(values):
         raise StoreError(f"{module}:{qualname} is no longer the dataclass that a result was stored as")
-    made = object.__new__(cls)
+    made: Any = object.__new__(cls)
     for name, value in values.items():
         object.__setattr__(made, name, value)
     return made

@@ -15,7 +15,7 @@ import sys
 from hitsave.errors import CannotDigest
 from hitsave.values.codecs.kinds import Unfit
 from hitsave.values.digest import ATOMS, digest_value
-from hitsave.values.naming import package_name, type_name
+from hitsave.values.naming import library, package_name, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _take(value: Any) -> tuple[str, tuple[Any, ...]]:
 def _take_frame(value: Any) -> tuple[str, tuple[Any, ...]]:
     labels = (value.index, value.columns, value.attrs, value.flags.allows_duplicate_labels)
     # How many blocks there are is told by no public name; without it each column is a buffer, which is as right.
-    blocks = getattr(getattr(value, "_mgr", None), "blocks", ())
+    blocks: Any = getattr(getattr(value, "_mgr", None), "blocks", ())
     numpy: Any = sys.modules["numpy"]
     if len(blocks) == 1 and isinstance(blocks[0].dtype, numpy.dtype) and blocks[0].dtype.kind in "biufc":
         return "block", (value.to_numpy(), *labels)
@@ -109,8 +109,8 @@ def _atoms(values: list[Any]) -> list[Any]:
 
 
 def _make_column(taken: Any) -> Any:
-    import numpy
-    import pandas
+    numpy = library("numpy")
+    pandas = library("pandas")
 
     arrays: Any = pandas.arrays
     if not isinstance(taken, tuple):
@@ -149,13 +149,13 @@ def _finish(made: Any, attrs: dict[Any, Any], unique_labels: bool) -> Any:
 
 
 def _make_block(_: object, values: Any, index: Any, columns: Any, attrs: dict[Any, Any], allows: bool) -> Any:
-    import pandas
+    pandas = library("pandas")
 
     return _finish(pandas.DataFrame(values, index=index, columns=columns, copy=False), attrs, allows)
 
 
 def _make_frame(_: object, taken: list[Any], index: Any, columns: Any, attrs: dict[Any, Any], allows: bool) -> Any:
-    import pandas
+    pandas = library("pandas")
 
     arrays = dict(enumerate(map(_make_column, taken)))
     made = pandas.DataFrame(arrays, index=index, copy=False)
@@ -164,13 +164,13 @@ def _make_frame(_: object, taken: list[Any], index: Any, columns: Any, attrs: di
 
 
 def _make_series(_: object, taken: Any, index: Any, name: Any, attrs: dict[Any, Any], allows: bool) -> Any:
-    import pandas
+    pandas = library("pandas")
 
     return _finish(pandas.Series(_make_column(taken), index=index, name=name, copy=False), attrs, allows)
 
 
 def _make_index(_: object, taken: Any, name: Any, frequency: str | None) -> Any:
-    import pandas
+    pandas = library("pandas")
 
     made = _make_column(taken)
     dtype = object if isinstance(taken, tuple) and taken[0] == "objects" else None
@@ -183,28 +183,28 @@ def _make_index(_: object, taken: Any, name: Any, frequency: str | None) -> Any:
 
 
 def _make_range(_: object, start: int, stop: int, step: int, name: Any) -> Any:
-    import pandas
+    pandas = library("pandas")
 
     return pandas.RangeIndex(start, stop, step, name=name)
 
 
 def _make_multi(_: object, levels: list[Any], codes: list[Any], names: list[Any]) -> Any:
-    import pandas
+    pandas = library("pandas")
 
     return pandas.MultiIndex(levels, codes, names=names)
 
 
 def _make_timestamp(_: object, number: int, unit: str, zone: Any) -> Any:
-    import numpy
-    import pandas
+    numpy = library("numpy")
+    pandas = library("pandas")
 
     made = pandas.Timestamp(numpy.datetime64(number, unit))
     return made if zone is None else made.tz_localize("UTC").tz_convert(zone)
 
 
 def _make_timedelta(_: object, number: int, unit: str) -> Any:
-    import numpy
-    import pandas
+    numpy = library("numpy")
+    pandas = library("pandas")
 
     return pandas.Timedelta(numpy.timedelta64(number, unit))
 

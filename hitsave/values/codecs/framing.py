@@ -31,7 +31,7 @@ _PREFIX_BYTES = 16
 
 
 def frame(head: bytes, buffers: Sequence[Any]) -> list[Any]:
-    """The parts of a blob: `head` with its prefix, then `buffers` (anything with contiguous bytes) and their padding."""
+    """The parts of a blob: `head` with its prefix, then each of `buffers` (contiguous bytes) and its padding."""
     views = [memoryview(buffer).cast("B") for buffer in buffers]
     offset = _aligned(_PREFIX_BYTES + 16 * len(views) + len(head))
     table = b""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Any]
 
 
-class Unfit(Exception):  # noqa: N818 - not an error: the next codec is asked
+class Unfit(Exception):
     """This value needs another codec."""
 
 
@@ -182,5 +182,13 @@ _MAKERS: dict[str, Make] = {name: make for name, _, make in _KINDS.values()}
 
 
 # Values of these kinds may be held in many places: nobody can change them (what a named tuple holds is looked at).
-SHAREABLE = frozenset(_MAKERS) - {"bytearray", "deque", "OrderedDict", "Counter", "defaultdict", "SimpleNamespace", "array"}
+SHAREABLE = frozenset(_MAKERS) - {
+    "bytearray",
+    "deque",
+    "OrderedDict",
+    "Counter",
+    "defaultdict",
+    "SimpleNamespace",
+    "array",
+}
 SHAREABLE |= {"enum", "namedtuple"}

@@ -13,6 +13,7 @@ import sys
 from io import BytesIO
 
 from hitsave.values.codecs.framing import frame, unframe
+from hitsave.values.naming import library
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def by_canonical_name(module: str, qualname: str) -> Any:
 
 def storage_of(buffer: Any, dtype: Any) -> Any:
     """The storage of a tensor, in the memory of `buffer`."""
-    import torch
+    torch = library("torch")
 
     view = memoryview(buffer).cast("B")
     if not view.nbytes:
@@ -80,7 +81,7 @@ class _Pickler(pickle.Pickler):
             return self._storage(value)
         if self._modules is None or not isinstance(value, _BY_REFERENCE):
             return NotImplemented
-        module = value.__module__
+        module: Any = value.__module__
         canonical = self._modules.canonical(module) if isinstance(module, str) else module
         if canonical == module or "<" in value.__qualname__:
             return NotImplemented
@@ -88,7 +89,7 @@ class _Pickler(pickle.Pickler):
 
     def _storage(self, value: Any) -> Any:
         # PyTorch would write the storage into a file in memory, and that into the pickle: three copies of each weight.
-        import torch
+        torch = library("torch")
 
         held = torch.empty(0, dtype=torch.uint8).set_(value._untyped_storage).numpy()
         return storage_of, (pickle.PickleBuffer(held), value.dtype)

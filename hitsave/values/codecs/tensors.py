@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 
 from hitsave.errors import StoreError
+from hitsave.values.naming import library
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def make(head: tuple[str, tuple[int, ...]], buffer: Any) -> Any:
     return _tensor({"dtype": dtype, "shape": shape, "data_offsets": (0, len(buffer))}, buffer)
 
 
-def _lay_out(tensors: Any) -> tuple[Any, list[Any]]:
+def _lay_out(tensors: dict[str, Any]) -> tuple[Any, list[Any]]:
     """({name: what the header says of it}, the buffers), or (None, []) if one of them isn't ordinary."""
     torch: Any = sys.modules["torch"]
     heads: dict[str, Any] = {}
@@ -148,7 +149,7 @@ def _framed(heads: dict[str, Any], about: dict[str, Any], buffers: list[Any]) ->
 
 
 def _tensor(head: dict[str, Any], body: Any) -> Any:
-    import torch
+    torch = library("torch")
 
     start, end = head["data_offsets"]
     names = {code: name for name, code in _DTYPES.items()}
@@ -164,7 +165,7 @@ def _tensor(head: dict[str, Any], body: Any) -> Any:
 
 
 def _is_state_metadata(held: dict[str, Any]) -> bool:
-    metadata = held.get("_metadata")
+    metadata: Any = held.get("_metadata")
     if list(held) != ["_metadata"] or type(metadata) is not sys.modules["collections"].OrderedDict:
         return False
     return all(

@@ -40,7 +40,7 @@ version = 1
 
 _MAX_NODES = 1_000_000
 _MAX_DEPTH = 100
-_TAGS = {list: "[", tuple: "(", dict: "{", set: "<", frozenset: ">"}
+_TAGS: dict[type, str] = {list: "[", tuple: "(", dict: "{", set: "<", frozenset: ">"}
 _BEHIND = {"npy": "arrays", "arrow": "arrow", "tensor": "tensors"}
 _TAG_OF_PACKAGE = {"numpy": "npy", "pyarrow": "arrow", "polars": "arrow", "torch": "tensor"}
 

@@ -57,9 +57,9 @@ def find_rule(cls: type) -> Rule:
     for base in cls.__mro__[:-1]:
         family = _FAMILIES.get(package_name(base))
         if family is not None:
-            rule = _family(family).find(cls)
-            if rule is not None:
-                return rule
+            found: Rule | None = _family(family).find(cls)
+            if found is not None:
+                return found
     return standard.find_for_subclass(cls) or instance
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 
+from hitsave.values.naming import library
 from hitsave.values.parts import Attributes, Buffer, Parts
 
 TYPE_CHECKING = False
@@ -89,13 +90,13 @@ def elements(array: Any) -> object:
 def hash_in_step(columns: list[Any]) -> list[Buffer | None]:
     """The elements of one-dimensional arrays that lie in one block of memory, row beside row; None for a short one.
 
-    Each is read a few thousand rows at a time, all in turn, so that what one brings into the cache serves the next: twice
-    as fast as column after column.
+    Each is read a few thousand rows at a time, all in turn, so that what one brings into the cache serves the next:
+    twice as fast as column after column.
     """
     long = [column for column in columns if column.nbytes > _LONG_BYTES and column.dtype.char not in "gG"]
     if not long:
         return [None] * len(columns)
-    import numpy
+    numpy = library("numpy")
     from xxhash import xxh3_128
 
     hashers = {id(column): xxh3_128() for column in long}
@@ -103,7 +104,9 @@ def hash_in_step(columns: list[Any]) -> list[Buffer | None]:
         for column in long:
             hashers[id(column)].update(numpy.ascontiguousarray(column[start : start + _ROWS_IN_STEP]).view(numpy.uint8))
     return [
-        Buffer(None, size_bytes=column.nbytes, hash_bytes=hashers[id(column)].digest()) if id(column) in hashers else None
+        Buffer(None, size_bytes=column.nbytes, hash_bytes=hashers[id(column)].digest())
+        if id(column) in hashers
+        else None
         for column in columns
     ]
 

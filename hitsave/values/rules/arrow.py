@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from hitsave.values.naming import library
 from hitsave.values.parts import Attributes, Buffer, Parts
 from hitsave.values.rules.instances import instance
 
@@ -110,7 +111,7 @@ def _content(value: Any) -> list[Any]:
 
 def _offsets(value: Any, buffer: Any) -> tuple[Any, int, int]:
     """(where each element ends, counted from the first; where the first begins; where the last ends)."""
-    import numpy
+    numpy = library("numpy")
 
     if buffer is None or not len(value):
         return b"", 0, 0
@@ -130,7 +131,11 @@ def _type(value: Any, canonical: Canonical) -> Parts:
     arrow: Any = sys.modules["pyarrow"]
     if isinstance(value, arrow.BaseExtensionType):
         name = getattr(value, "extension_name", "")
-        return Parts("extension type", type(value).__name__, name, value.storage_type) if name else instance(value, canonical)
+        return (
+            Parts("extension type", type(value).__name__, name, value.storage_type)
+            if name
+            else instance(value, canonical)
+        )
     if arrow.types.is_dictionary(value):
         return Parts("dictionary type", value.index_type, value.value_type, value.ordered)
     return Parts("arrow type", str(value))

@@ -45,7 +45,8 @@ def instance(value: Any, canonical: Canonical) -> Parts:
         return Parts("global", cls, reduced)
     if not canonical.doubtful and _is_custom(cls) and _is_doubtful(cls):
         canonical.doubtful = canonical.path()
-    make, arguments, state, items, pairs, *_ = (*reduced, None, None, None, None)
+    taken: list[Any] = [*reduced, None, None, None]
+    make, arguments, state, items, pairs = taken[:5]
     if is_dict is None:
         is_dict = items is None and pairs is None and _adds_nothing_to_dict(cls)
         canonical.state_is_dict[cls] = is_dict
@@ -97,7 +98,7 @@ def _named_state(state: object) -> tuple[object, object]:
 
 
 def _is_custom(cls: type) -> bool:
-    return cls.__reduce_ex__ is not object.__reduce_ex__ or cls.__reduce__ is not object.__reduce__
+    return any(getattr(cls, name) is not getattr(object, name) for name in ("__reduce_ex__", "__reduce__"))
 
 
 def _is_doubtful(cls: type) -> bool:

@@ -34,7 +34,7 @@ def by_type() -> dict[type, Rule]:
         type({}.values()): lambda v, _: Parts("values", list(v)),
         type({}.items()): lambda v, _: Parts("items", list(v)),
         object: _sentinel,
-        type((_ for _ in ())): refuse,
+        type(_ for _ in ()): refuse,
     }
 
 

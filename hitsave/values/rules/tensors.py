@@ -46,14 +46,18 @@ def _tensor(value: Any, _: Canonical) -> Parts:
         names = ("indices", "values") if data.layout is torch.sparse_coo else ("crow_indices", "col_indices", "values")
         content: object = tuple(getattr(data, name)() for name in names)
     elif data.is_quantized or data.is_meta:
-        raise CannotDigest(f"no stable digest for a tensor that is {'quantized' if data.is_quantized else 'without data'}")
+        raise CannotDigest(
+            f"no stable digest for a tensor that is {'quantized' if data.is_quantized else 'without data'}"
+        )
     else:
         content = _elements(data)
     held = {"grad": value.grad if value.is_leaf else None, **getattr(value, "__dict__", {})}
     kind = type(value)
     name = kind.__name__ if kind.__module__.partition(".")[0] == "torch" else kind
     shape = tuple(value.shape)
-    return Parts("tensor", name, str(value.dtype), shape, value.device.type, value.requires_grad, content, Attributes(held))
+    return Parts(
+        "tensor", name, str(value.dtype), shape, value.device.type, value.requires_grad, content, Attributes(held)
+    )
 
 
 def _elements(data: Any) -> object:
