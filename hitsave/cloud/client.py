@@ -67,6 +67,12 @@ class Client:
             raise WireError("blob: the server sent all of it where a part was asked for")
         return reply.status in (200, 206)
 
+    def blob_size(self, name: str, budget_s: float = 10) -> int | None:
+        """The size of a blob, None if the server hasn't got it."""
+        reply = self.transport.request("HEAD", f"{self._base}/blobs/{name}", budget_s=budget_s)
+        text = reply.headers.get("content-length", "")
+        return int(text) if reply.status == 200 and text.isascii() and text.isdigit() else None
+
     def missing_blobs(self, names: list[str], budget_s: float = 30) -> set[str]:
         """Which of `names` (at most 1000) the project lacks."""
         reply = self._send("POST", "/blobs:missing", {"blobs": names}, budget_s)
