@@ -107,7 +107,7 @@ def resolve_edges(resolver: Resolver, module: Module, own_class: Entity | None, 
                 for name in ("__new__", "__init__", "__post_init__"):
                     edges.demands[own_class, name] = None
         else:
-            edges.names.update(facts.own)
+            edges.names.update(filter(None, facts.own))
         edges.parent += facts.parent
         writes += facts.writes
         edges.flags |= facts.flags
@@ -128,7 +128,7 @@ def resolve_edges(resolver: Resolver, module: Module, own_class: Entity | None, 
         edges.unbound[method] = None
         for definition in method.definitions:
             if definition.__class__ is Function:
-                edges.names.update(definition.body_facts.own)  # type: ignore[attr-defined]
+                edges.names.update(filter(None, definition.body_facts.own))  # type: ignore[attr-defined]
     return edges
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # How an entity was reached.
 SHAPE = 1  # a class only tested for, a class attribute nobody names, a value only written to, a pickling method
-PRESENT = 2  # a class with instances that are not made here: the one whose method is started, a base class
+PRESENT = 2  # a class with instances that were not made here, and with which anything may be done: a base class
 ASIDE = 3  # led to by pickling methods only: entered, but what others put into registries read there is left out
 MENTION = 4  # named by code of the call
 EARLIER = 5  # named by what may have run earlier in this process, and left state
@@ -111,7 +111,7 @@ class Reach:
         """Reach a symbol as the function to be called, the class whose code is wanted, or the value read."""
         if entity.has_function:
             if (owner := self.graph.own_class(entity)) is not None:
-                self.mention(owner, PRESENT, None)
+                self.mention(owner, SHAPE, None)
             self._start_function(entity)
         self.mention(entity, MENTION, None)
         if entity.is_class:
@@ -414,7 +414,9 @@ class Reach:
             return
         demands[name] = level
         resolver = self.graph.resolver
-        self.mention(owner, PRESENT, source)
+        self.mention(owner, SHAPE if name else PRESENT, source)
+        if not name:
+            return
         member = resolver.member(owner, name)
         if member is not None:
             self.mention(member, level, source)

@@ -218,6 +218,8 @@ class Frame:
                     region.own.add(names.pop(0))
                 elif info & CALLED and not names:  # `cls(…)`
                     region.own.update(("__call__", "__new__", "__init__", "__post_init__"))
+                else:
+                    region.own.add("")  # handed on, returned, an operand: anything may be done with it
                 region.attributes.update(names)
                 continue
             if info & CALLED:

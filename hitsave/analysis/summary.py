@@ -36,7 +36,7 @@ class Facts(Record):
     """What one region does, all tuples sorted.
 
     `reads` are (chain, bits and line). `attributes` are names read on objects that the file tells nothing about, `own`
-    those read on `self` or `cls`, `parent` those on `super()`. `passed` are (callee, argument) chains ("?" for an
+    those read on `self` or `cls` ("" where it is used as a whole), `parent` those on `super()`. `passed` are (callee, argument) chains ("?" for an
     unknown callee, "*" for an unknown argument). `writes` are `=NAME` (rebinds a global), `~chain` (changes what the
     chain names), `self.x`, `.x` (an attribute of something unknown), `*` (computed). `keys` are (chain, constant)
     where an environment variable may be read. `patterns` are computed names in getattr: (receiver, prefix, suffix,
