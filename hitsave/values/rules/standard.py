@@ -110,6 +110,19 @@ def _weak(value: Any, _: Canonical) -> Parts:
     return Parts("weakref", value())
 
 
+def _context_variable(value: Any, _: Canonical) -> Parts:
+    """What it holds in the context that asks."""
+    try:
+        return Parts("ContextVar", value.name, value.get())
+    except LookupError:
+        return Parts("ContextVar", value.name)
+
+
+def _thread_local(value: Any, _: Canonical) -> Parts:
+    """What it holds in the thread that asks."""
+    return Parts("local", type(value).__name__, Attributes(vars(value)))
+
+
 def _logger(value: Any, _: Canonical) -> Parts:
     return Parts("Logger", value.name)
 
@@ -125,6 +138,12 @@ def _lru_cache(value: Any, _: Canonical) -> Parts:
 
 
 _BY_NAME: dict[tuple[str, str], Rule] = {
+    ("weakref", "WeakValueDictionary"): lambda v, _: Parts("weak values", dict(v)),
+    ("weakref", "WeakKeyDictionary"): lambda v, _: Parts("weak keys", list(v.items())),
+    ("_weakrefset", "WeakSet"): lambda v, _: Parts("weak set", Unordered(list(v))),
+    ("_contextvars", "ContextVar"): _context_variable,
+    ("contextvars", "ContextVar"): _context_variable,
+    ("_thread", "_local"): _thread_local,
     ("decimal", "Decimal"): lambda v, _: Parts("Decimal", str(v)),
     ("fractions", "Fraction"): lambda v, _: Parts("Fraction", v.numerator, v.denominator),
     ("datetime", "date"): lambda v, _: Parts("date", v.year, v.month, v.day),
