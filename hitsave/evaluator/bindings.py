@@ -12,6 +12,7 @@ from hitsave.errors import CannotDigest
 from hitsave.evaluator.carrier import Carrier
 from hitsave.evaluator.guard import Check
 from hitsave.evaluator.live import MISSING, LiveValues
+from hitsave.evaluator.state import function_in, holds_state
 from hitsave.symbol import Symbol, module_of, qualname_of
 from hitsave.values import digest_value
 
@@ -45,6 +46,15 @@ class Bindings:
         for name, holder, attribute, value in self._bound(values):
             if self._live.is_steady(name):
                 found.append(Check(holder, attribute, value))
+        return tuple(found)
+
+    def stateful(self, closure: Closure) -> tuple[Symbol, ...]:
+        """The functions of `closure` that keep something: they count by value, too."""
+        found = []
+        for name, _, _, value in self._bound(closure.functions):
+            function = function_in(value)
+            if function is not None and holds_state(function):
+                found.append(name)
         return tuple(found)
 
     def replaced(self, closure: Closure) -> tuple[tuple[str, str], ...]:

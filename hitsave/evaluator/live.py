@@ -15,6 +15,7 @@ import sys
 
 from hitsave.digest import Digest
 from hitsave.errors import CannotDigest
+from hitsave.evaluator.state import function_in, holds_state
 from hitsave.symbol import Symbol, module_of, qualname_of
 from hitsave.values import digest_value
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 # Bytes of canonical form: 64 KiB are digested in well under a millisecond.
 BUDGET_BYTES = 1 << 16
 BY_DEFINITION = Digest("")
+ABSENT = Digest("absent")
+EVERYTHING = "*"  # `m:C.*`: whatever anybody set on the class, beside what its body binds
 MISSING = object()
 _STEADY: tuple[type, ...] = (
     int,
@@ -43,6 +46,9 @@ _STEADY: tuple[type, ...] = (
 ) + (type, type(lambda: None), type(len), type(sys))
 
 
+_DESCRIPTORS = (staticmethod, classmethod)
+
+
 class LiveValues:
     """Digests of live values by symbol. `import_name` gives the key in `sys.modules` of a canonical module name."""
 
@@ -52,14 +58,18 @@ class LiveValues:
         self._steady: dict[Symbol, tuple[Any, Digest]] = {}
 
     def digests(self, symbols: Iterable[Symbol]) -> dict[Symbol, Digest]:
-        """{symbol: digest} of those whose module is loaded and whose value has one; `BY_DEFINITION` if it has none."""
+        """{symbol: digest} of those whose module is loaded.
+
+        `BY_DEFINITION` for a value that has no digest, `ABSENT` where there is none: a name may be set later.
+        """
         found: dict[Symbol, Digest] = {}
         for name in symbols:
             holder, attribute = self.holder(name)
             if holder is None:
                 continue
-            value = holder.__dict__.get(attribute, MISSING)
+            value = _attributes(holder) if attribute == EVERYTHING else holder.__dict__.get(attribute, MISSING)
             if value is MISSING:
+                found[name] = ABSENT
                 continue
             known = self._steady.get(name)
             if known is not None and known[0] is value:
@@ -97,6 +107,8 @@ class LiveValues:
         if type(value) is type(sys):
             return Digest("module:" + value.__name__)
         try:
+            if type(value) in _DESCRIPTORS:  # they are compared by what they hold
+                value = function_in(value) or value
             return digest_value(value, code=self._code, path=str(name), budget=BUDGET_BYTES)
         except (CannotDigest, RecursionError):
             return BY_DEFINITION
@@ -108,4 +120,16 @@ def is_steady(value: Any) -> bool:
     """Whether `value` is the same for as long as it is the same object."""
     if type(value) in (tuple, frozenset):
         return all(is_steady(item) for item in value)
+    function = function_in(value)
+    if function is not None:
+        return not holds_state(function)
     return isinstance(value, _STEADY) and (type(value) in _STEADY or isinstance(value, type))
+
+
+def _attributes(holder: Any) -> Any:
+    """What was set on a class, as text and values: neither its functions nor what Python keeps there."""
+    return {
+        name: value
+        for name, value in sorted(holder.__dict__.items())
+        if not name.startswith(("__", "_abc_")) and function_in(value) is None and not hasattr(value, "__get__")
+    }

@@ -171,8 +171,8 @@ class Planner:
             extra += tuple(sorted(typed.pairs.items()))
         for _ in range(MOST_ROUNDS):
             closure = self.book.closure(starts)
-            values = (*closure.constants, *closure.live)
-            digests, brought = self._live(closure)
+            values = tuple(dict.fromkeys((*closure.constants, *closure.live, *self.bindings.stateful(closure))))
+            digests, brought = self._live(values, frozenset(closure.constants))
             missing = brought - {name for name, _ in closure.pairs} - starts
             if not missing:
                 break
@@ -203,11 +203,11 @@ class Planner:
                 hint="Take the function from the module again, or restart.",
             )
 
-    def _live(self, closure: Closure) -> tuple[dict[Symbol, Digest], set[Symbol]]:
+    def _live(self, values: tuple[Symbol, ...], literal: frozenset[Symbol]) -> tuple[dict[Symbol, Digest], set[Symbol]]:
         """Digests of the live values, and the symbols of the code that they hold."""
-        digests = dict(self.live.digests((*closure.constants, *closure.live)))
+        digests = dict(self.live.digests(values))
         carrier = Carrier(self.book)
-        holding = [name for name in closure.live if digests.get(name, BY_DEFINITION) != BY_DEFINITION]
+        holding = [name for name in values if name not in literal and digests.get(name, BY_DEFINITION) != BY_DEFINITION]
         LiveValues(self.book.import_name, carrier).digests(holding)
         return digests, carrier.starts
 
@@ -287,7 +287,7 @@ class Planner:
 
     def _values_at_entry(self, closure: Closure, sight: Sight) -> tuple[tuple[Symbol, Digest], ...]:
         """Digests as they were when the evaluation began; as they are now for modules that it imported itself."""
-        names = (*closure.constants, *closure.live)
+        names = tuple(dict.fromkeys((*closure.constants, *closure.live, *self.bindings.stateful(closure))))
         late = self.live.digests([name for name in names if name not in sight.live])
         found = {name: sight.live.get(name, late.get(name, BY_DEFINITION)) for name in names}
         return tuple(sorted((name, digest) for name, digest in found.items() if digest != BY_DEFINITION))

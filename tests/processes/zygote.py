@@ -77,6 +77,7 @@ def be_python(request: dict[str, object]) -> None:
         for name in [name for name in os.environ if name.startswith("HITSAVE")]:
             del os.environ[name]
         os.environ.update(environment)  # type: ignore[call-overload]
+        _be_born()
         path = os.path.join(folder, script)
         sys.argv[:] = [script]
         sys.path[0:0] = [os.path.dirname(path)]
@@ -95,6 +96,15 @@ def be_python(request: dict[str, object]) -> None:
         code = 1
     finally:
         _exit(code)
+
+
+def _be_born() -> None:
+    """Let hitsave take this moment for the start of the process: a fork knows no better bound than its parent's."""
+    from time import time
+
+    from hitsave.importhook import clock
+
+    clock._IMPORTED_AT_S, clock._IMPORTED_IN = time(), os.getpid()
 
 
 def _exit(code: int) -> None:
