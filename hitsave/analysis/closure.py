@@ -31,7 +31,7 @@ class Closure(Record):
     `pairs` are what the fingerprint is made of. `packages` are top-level modules outside the project. `live` are
     module-level names and class attributes that count by their value at call time too; `constants` are those whose
     value is their definition. `functions` are those whose body counts, `classes` those whose shape does. `writers` are
-    functions that leave state that the closure reads, `modules` the project modules that were consulted (a closure
+    (name in `live`, function that may change what it holds), `modules` the project modules that were consulted (a closure
     made from the same sources of these is the same). `impurities` are (kind, symbol, line).
     """
 
@@ -46,7 +46,7 @@ class Closure(Record):
     environment_dynamic: bool
     impurities: tuple[tuple[str, Symbol, int], ...]
     widened: tuple[Widened, ...]
-    writers: tuple[Symbol, ...]
+    writers: tuple[tuple[Symbol, Symbol], ...]
     modules: tuple[str, ...]
 
     def symbols(self) -> frozenset[Symbol]:

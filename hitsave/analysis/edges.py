@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hitsave.analysis.entities import Entity, Instance, Module, Outside, Thing
 from hitsave.analysis.resolve import Resolver, Trace
-from hitsave.analysis.summary import CALLED, READ, WEAK, Facts, Function
+from hitsave.analysis.summary import CALLED, LOOKED, READ, WEAK, Facts, Function
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,8 +91,10 @@ class Edges:
         return self._targets
 
 
-def resolve_edges(resolver: Resolver, module: Module, own_class: Entity | None, regions: Iterable[Facts]) -> Edges:
-    """The edges of regions of code in `module`, in the body of class `own_class` or a method of it (None: neither)."""
+def resolve_edges(
+    resolver: Resolver, module: Module, own_class: Entity | None, regions: Iterable[Facts], *, name: str = ""
+) -> Edges:
+    """The edges of regions of code in `module`, of the function `name`, in class `own_class` (None: in no class)."""
     edges = Edges()
     trace = Trace()
     writes: list[str] = []
@@ -118,7 +120,7 @@ def resolve_edges(resolver: Resolver, module: Module, own_class: Entity | None, 
         for callee, argument in facts.passed:
             _add_passed(edges, resolver, module, own_class, callee, argument)
         for receiver, prefix, suffix, line in facts.patterns:
-            _add_pattern(edges, resolver, module, own_class, (receiver, prefix, suffix, line))
+            _add_pattern(edges, resolver, module, own_class, (receiver, prefix, suffix, line), name)
     edges.writes = tuple(writes)
     edges.names.update(trace.attributes)
     edges.demands.update(trace.demands)
@@ -134,6 +136,8 @@ def resolve_edges(resolver: Resolver, module: Module, own_class: Entity | None, 
 
 def _add(edges: Edges, resolver: Resolver, module: Module, chain: str, bits: int, line: int, trace: Trace) -> None:
     trace.entities = {}
+    if bits & LOOKED:
+        bits |= READ
     things = resolver.chain(module, chain, trace)
     for entity in trace.entities:
         edges.mentions[entity] = edges.mentions.get(entity, 0) | (bits & 7 or READ)
@@ -227,9 +231,22 @@ def _calls_methods(name: str) -> bool:
 
 
 def _add_pattern(
-    edges: Edges, resolver: Resolver, module: Module, own_class: Entity | None, pattern: tuple[str, str, str, int]
+    edges: Edges,
+    resolver: Resolver,
+    module: Module,
+    own_class: Entity | None,
+    pattern: tuple[str, str, str, int],
+    name: str,
 ) -> None:
+    """`name` is that of the function the pattern stands in."""
     receiver, prefix, suffix, line = pattern
+    if prefix == "$":  # the name is a parameter
+        if name in ("__getattr__", "__getattribute__") and receiver != "@import":
+            return  # names asked for are names read, and those count anyway
+        prefix = suffix = ""
+    if receiver == "@globals":
+        edges.attribute_patterns.append((module, prefix, suffix, line))
+        return
     if receiver == "@import":
         edges.import_patterns.append((prefix, suffix, line))
         return

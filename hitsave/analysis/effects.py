@@ -102,6 +102,69 @@ class Effects:
             known = self._rebinds[module] = frozenset(found)
         return known
 
+    # State that functions leave
+
+    def set_elsewhere(self, reach: Reach) -> set[str]:
+        """Functions and classes that are given attributes somewhere, and names that are read but nowhere defined.
+
+        What these hold isn't in any definition, so it counts by value: `f.cache = {}`, `cls._it = made`,
+        `globals()["EXTRA"] = 1`. A class given a computed attribute is `m:C.*`.
+        """
+        found: set[str] = set()
+        for edges, _, _ in reach.edges:
+            found.update(name for name in edges.missing if not name.partition(":")[2].startswith("__"))
+        classes = [entity for entity in reach.levels if entity.is_class]
+        for module in reach.active:
+            for target in self._rebound(module):
+                if target[0] == "^":
+                    owner, _, name = target[1:].rpartition(".")
+                    base = self.graph.entity(owner)
+                    found.update(
+                        f"{entity.symbol}.{name}"
+                        for entity in classes
+                        if base in self.graph.resolver.mro(entity)[0]
+                        and ((member := self.graph.entity(f"{entity.symbol}.{name}")) is None or member.has_value)
+                    )
+                elif target[0] != "!" and not target.endswith(":*"):
+                    entity = self.graph.entity(target)
+                    if entity is not None:
+                        if entity.has_function and entity in reach.levels:
+                            found.add(target)
+                        continue
+                    above = self.graph.entity(target.rpartition(".")[0])
+                    if above is not None and above.is_class and above in reach.levels:
+                        found.add(target)
+        return found
+
+    def writers(self, names: Collection[str], active: Iterable[Module]) -> list[tuple[str, str]]:
+        """(name, function) for every function of the modules that may change what one of the names holds."""
+        wanted = frozenset(names)
+        last = {name.rpartition(":")[2].rpartition(".")[2] for name in wanted}
+        found = set()
+        for module in active:
+            for name in module.summary.definitions:
+                entity = module.entity(name)
+                if entity is None or not entity.has_function:
+                    continue
+                found.update((target, entity.symbol) for target in wanted & self._direct_of(entity).targets)
+                if self._handles(entity, last):
+                    edges = self.graph.body(entity)
+                    handled = [e.symbol for e in (*edges.passed, *edges.mentions) if e.symbol in wanted]
+                    found.update((target, entity.symbol) for target in handled)
+        return sorted(found)
+
+    @staticmethod
+    def _handles(entity: Entity, names: Collection[str]) -> bool:
+        """Does the function hand something of one of these names to a call, or call a method of it?"""
+        for definition in entity.definitions:
+            if isinstance(definition, Function):
+                facts = definition.body_facts
+                if any(_names_in(argument, names) for _, argument in facts.passed):
+                    return True
+                if any(info & CALLED and "." in chain and _names_in(chain, names) for chain, info in facts.reads):
+                    return True
+        return False
+
     # Contributors
 
     def _contributors(self, module: Module) -> Iterable[tuple[Contributor, set[str]]]:
@@ -223,11 +286,17 @@ class Effects:
                 targets.add(f"{module.name}:*")
             elif write[0] == "~":
                 targets |= self._target_of_chain(module, write[1:])
+                if write.startswith("~type().") and function is not None:
+                    owner = self.graph.own_class(function)
+                    if owner is not None:
+                        targets.add(f"^{owner.symbol}.{write[8:].partition('.')[0]}")
             elif write.startswith("self.") and function is not None:
                 owner = self.graph.own_class(function)
                 member = self.graph.resolver.member(owner, write[5:]) if owner is not None else None
                 if member is not None and member.has_value:
                     targets.add(member.symbol)
+                if owner is not None and (write == "self.__class__" or _receives_class(function)):
+                    targets.add(f"^{owner.symbol}.{write[5:] if write != 'self.__class__' else '*'}")
         return targets
 
     def _target_of_chain(self, module: Module, chain: str) -> set[str]:
@@ -264,3 +333,16 @@ class Effects:
 def _is_mutable(entity: Entity) -> bool:
     return any(d.__class__ is Value and not d.is_literal for d in entity.definitions)  # type: ignore[attr-defined]
 
+
+
+def _names_in(chain: str, names: Collection[str]) -> bool:
+    return any(part.rstrip("()[]").rpartition("|")[2] in names for part in chain.split("."))
+
+
+def _receives_class(function: Entity) -> bool:
+    """Is the first parameter the class itself?"""
+    if function.name in ("__new__", "__init_subclass__", "__class_getitem__", "__prepare__"):
+        return True
+    return any(
+        isinstance(d, Function) and any(chain == "classmethod" for chain, _ in d.decorators) for d in function.definitions
+    )

@@ -7,7 +7,7 @@ from ast import Attribute, Constant, Load, Name
 from typing import Any
 
 from hitsave.analysis.scopes import PARAMETER, RECEIVER, UNKNOWN, part_of
-from hitsave.analysis.summary import CALLED, CALLS_UNKNOWN, CALLS_UNKNOWN_NESTED, CHECK, GENERATOR, READ
+from hitsave.analysis.summary import CALLED, CALLS_UNKNOWN, CALLS_UNKNOWN_NESTED, CHECK, GENERATOR, LOOKED, READ
 from hitsave.analysis.walker import HANDLERS, SPECIAL, Walker, ends_of_text, handles
 
 _OPERATORS = {
@@ -121,8 +121,8 @@ def _call(w: Walker, node: ast.Call) -> str | None:
     return callee + "()"
 
 
-def arguments(w: Walker, node: ast.Call, callee: str | None, *, checked: int = -1) -> None:
-    """Walk the arguments of a call; the one numbered `checked` counts as a check only."""
+def arguments(w: Walker, node: ast.Call, callee: str | None, *, looked: bool = False, checked: int = -1) -> None:
+    """Walk the arguments of a call; the first is only `looked` at, the one numbered `checked` counts as a check only."""
     if not node.args and not node.keywords:
         w.emit(")")
         return
@@ -133,6 +133,8 @@ def arguments(w: Walker, node: ast.Call, callee: str | None, *, checked: int = -
     for number, argument in enumerate(node.args):
         if number == checked:
             w.mode = CHECK
+        elif looked:
+            w.mode = READ if number else LOOKED
         HANDLERS[argument.__class__](w, argument)
     for keyword in node.keywords:
         w.emit(f"{keyword.arg}=" if keyword.arg else "**")
@@ -151,7 +153,9 @@ def _starred(w: Walker, node: ast.Starred) -> None:
 def _subscript(w: Walker, node: ast.Subscript) -> str | None:
     w.emit("[")
     value, index = node.value, node.slice
-    if index.__class__ is Constant and value.__class__ in (Attribute, Name, ast.Call):
+    if value.__class__ is ast.Call and value.func.__class__ is Name and value.func.id == "globals":  # type: ignore[attr-defined]
+        return _global_item(w, index)
+    if index.__class__ is Constant and value.__class__ in (Attribute, Name):
         chain = _constant_item(w, value, index.value)  # type: ignore[attr-defined]
         if chain is not None:
             return chain or None
@@ -162,23 +166,26 @@ def _subscript(w: Walker, node: ast.Subscript) -> str | None:
     return base + "[]" if base is not None and "(" not in base and "[" not in base else None
 
 
+def _global_item(w: Walker, key: ast.expr) -> str | None:
+    """`globals()[key]`: a name like any other if the key is a literal."""
+    w.emit("globals()")
+    w.visit(key)
+    if isinstance(key, Constant) and isinstance(key.value, str) and key.value.isidentifier():
+        w.region.reads[key.value] = w.region.reads.get(key.value, key.lineno << 8) | w.mode
+        return None
+    if w.frame.patterns is None:
+        w.frame.patterns = set()
+    w.frame.patterns.add(("@globals", *text_ends(w, key), key.lineno))
+    return None
+
+
 def _constant_item(w: Walker, value: Any, key: object) -> str | None:
-    """`os.environ["K"]` and `globals()["f"]`: the chain it is ("" for none), or None if it is neither."""
-    if not isinstance(key, str):
-        return None
-    if value.__class__ is ast.Call:
-        func = value.func
-        if func.__class__ is Name and func.id == "globals" and not value.args and key.isidentifier():
-            w.emit("globals()")
-            w.emit(key)
-            w.reads[key] = w.reads.get(key, value.lineno << 8) | w.mode
-            return key
-        return None
-    chain = chain_of(value)
+    """`os.environ["K"]`: "", as it is no chain; None for anything else."""
+    chain = chain_of(value) if isinstance(key, str) else None
     if chain is not None and chain.rpartition(".")[2] == "environ":
         w.emit(chain)
         w.emit(repr(key))
-        w.region.keys.add((chain, key))
+        w.region.keys.add((chain, str(key)))
         return ""
     return None
 

@@ -79,7 +79,9 @@ class Graph:
         """What calling a function leads to."""
         if entity.body is None:
             regions = [d.body_facts for d in entity.definitions if isinstance(d, Function)]
-            entity.body = resolve_edges(self.resolver, entity.module, self.own_class(entity), regions)
+            entity.body = resolve_edges(
+                self.resolver, entity.module, self.own_class(entity), regions, name=entity.name
+            )
         return entity.body
 
     def annotations(self, entity: Entity) -> Edges:

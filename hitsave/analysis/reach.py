@@ -17,7 +17,6 @@ The walk is a worklist to a fixpoint; each entity is expanded once per level, ea
 
 from __future__ import annotations
 
-import builtins
 from typing import TYPE_CHECKING
 
 from hitsave.analysis.entities import Entity, Module
@@ -117,6 +116,11 @@ class Reach:
         if entity.is_class:
             self._drain()
             self._reach_all_members(entity, MENTION)
+        self._drain()
+
+    def start_earlier(self, entity: Entity) -> None:
+        """Reach a function that ran before the call and may have left what the call reads."""
+        self.mention(entity, EARLIER, None)
         self._drain()
 
     def start_module(self, module: Module) -> None:
@@ -356,7 +360,7 @@ class Reach:
         for ancestor in ancestors[1:]:
             self.mention(ancestor, PRESENT, entity)
         loud = any(not name.startswith(_QUIET_BASES) for name in outside)
-        quiet = _builtin_methods(outside)
+        quiet = _called_by_bases(outside)
         for name in entity.module.members_of(entity.qualname):
             found = entity.module.entity(f"{entity.qualname}.{name}")
             if found is None:
@@ -423,9 +427,17 @@ class Reach:
         for entity in self._descendants.get(owner, ()):
             if (member := resolver.member(entity, name)) is not None:
                 self.mention(member, level, source)
-        outside = resolver.mro(owner)[1]
-        if member is None and any(base in ("?", "builtins.type") for base in outside) and self.names.get(name, 0) < level:
+        if member is None and self.names.get(name, 0) < level and self._passes_on(owner):
             self._read_name(name, level, source)
+
+    def _passes_on(self, owner: Entity) -> bool:
+        """May attributes of an instance be those of other objects: by a base unknown, a metaclass, `__getattr__`?"""
+        resolver = self.graph.resolver
+        return (
+            any(base in ("?", "builtins.type") for base in resolver.mro(owner)[1])
+            or resolver.member(owner, "__getattr__") is not None
+            or resolver.member(owner, "__getattribute__") is not None
+        )
 
     def _demand_super(self, owner: Entity, name: str, level: int, source: Entity) -> None:
         if self._super_demands.get((owner, name), 0) >= level:
@@ -582,15 +594,14 @@ def _is_protocol(name: str) -> bool:
     return name.startswith("__") and name.endswith("__") and name not in _ATTRIBUTES
 
 
-def _builtin_methods(outside: tuple[str, ...]) -> set[str]:
-    """The method names of the builtin types among a class's bases: overriding one is being called by Python."""
-    found: set[str] = set()
-    for name in outside:
-        if name.startswith("builtins."):
-            found.update(vars(getattr(builtins, name[9:], object)))
-        elif name.startswith(("collections.", "typing.")):
-            found.update(vars(dict), vars(list), vars(set), ("send", "throw", "close", "__missing__"))
-        elif name.startswith("enum."):
-            found.update(("_generate_next_value_", "_missing_"))
-    return found
+def _called_by_bases(outside: tuple[str, ...]) -> tuple[str, ...]:
+    """The methods without underscores that quiet bases call: the mixins of `collections.abc`, `enum`.
 
+    Builtin types aren't among them: `dict.update` doesn't call an overriding `setdefault`, only dunders.
+    """
+    names: tuple[str, ...] = ()
+    if any(name.startswith(("collections.", "typing.")) for name in outside):
+        names += ("insert", "add", "discard", "send", "throw", "close", "_from_iterable", "_hash")
+    if any(name.startswith("enum.") for name in outside):
+        names += ("_generate_next_value_", "_missing_")
+    return names

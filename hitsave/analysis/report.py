@@ -44,6 +44,8 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
             is_constant = all(d.__class__ is Value and d.is_literal for d in entity.definitions)  # type: ignore[attr-defined]
             rebound = effects.is_written(entity, reach.active)
             (constants if is_constant and not rebound else live).append(entity.symbol)
+    live = list({*live, *map(Symbol, effects.set_elsewhere(reach))}.difference(constants))
+    writers = effects.writers(live, reach.active) if live else []
     for entity in reach.defined:
         if entity not in reach.levels:
             headers = [d.header for d in entity.definitions if isinstance(d, Function)]
@@ -63,7 +65,7 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
         is_dynamic,
         seen.impurities(),
         seen.widened(),
-        (),
+        tuple([(Symbol(name), Symbol(function)) for name, function in writers]),
         tuple(sorted([m.name for m in reach.active])),
     )
 

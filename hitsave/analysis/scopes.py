@@ -15,6 +15,7 @@ from hitsave.analysis.summary import (
     MUTATES_ARGUMENT,
     MUTATES_UNKNOWN,
     NO_FACTS,
+    READ,
     Facts,
 )
 
@@ -216,6 +217,8 @@ class Frame:
             if kind == RECEIVER:
                 if names and moved[0] == ".":
                     region.own.add(names.pop(0))
+                elif not names and not info & (READ | CALLED):
+                    pass  # isinstance(self, …), hasattr(self, …)
                 elif info & CALLED and not names:  # `cls(…)`
                     region.own.update(("__call__", "__new__", "__init__", "__post_init__"))
                 else:
@@ -269,10 +272,10 @@ class Frame:
     def _close_patterns(self, region: Region) -> None:
         for receiver, prefix, suffix, line in self.patterns or ():
             ends = {(prefix, suffix)}
-            if prefix[:1] == "$":  # the name of a local that holds the attribute's name
+            if prefix[:1] == "$" and prefix != "$":  # the name of a local that holds the attribute's name
                 kinds = self.bound.get(prefix[1:], UNKNOWN)
                 texts = [kinds] if isinstance(kinds, str) else kinds
-                ends = {(*kind[1:].split("|"),) if kind[0] == "$" else ("", "") for kind in texts}  # type: ignore[misc]
+                ends = {_ends(kind, prefix[1:]) for kind in texts}
             for kind, moved in self._expand(receiver) if receiver else [(UNKNOWN, "")]:
                 if kind in (LITERAL, INNER, FRESH):
                     continue
@@ -315,6 +318,14 @@ def attributes_of(rest: str) -> list[str]:
     if not rest:
         return []
     return [name for part in rest.split(".") if (name := part.rstrip("()[]"))]
+
+
+def _ends(kind: str, name: str) -> tuple[str, str]:
+    """What is known of a name held in a local of this kind: its (prefix, suffix), or ("$", parameter)."""
+    if kind[0] == "$":
+        start, _, end = kind[1:].partition("|")
+        return start, end
+    return ("$", name) if kind == PARAMETER else ("", "")
 
 
 def _extend(reference: str, rest: str) -> str:

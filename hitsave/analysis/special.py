@@ -50,15 +50,23 @@ def _super(w: Walker, node: ast.Call, callee: str) -> str | None:
 def _isinstance(w: Walker, node: ast.Call, callee: str) -> str | None:
     if not _builtin(callee):
         return None
-    arguments(w, node, callee, checked=1)
+    arguments(w, node, callee, looked=True, checked=1)
     return ""
+
+
+@_special("type", "id", "callable")
+def _type(w: Walker, node: ast.Call, callee: str) -> str | None:
+    if not _builtin(callee) or len(node.args) != 1:
+        return None
+    arguments(w, node, callee, looked=True)
+    return callee + "()"
 
 
 @_special("getattr", "hasattr", "delattr", "setattr")
 def _getattr(w: Walker, node: ast.Call, callee: str) -> str | None:
     if not _builtin(callee) or len(node.args) < 2:
         return None
-    arguments(w, node, callee)
+    arguments(w, node, callee, looked=True)
     function = callee.rpartition(".")[2]
     key = node.args[1]
     base = chain_of(node.args[0])

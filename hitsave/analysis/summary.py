@@ -21,6 +21,7 @@ READ = 1  # its value was read
 WEAK = 2  # it was only changed, or tested so as to raise: what others put there can't change the result
 CHECK = 4  # it stood in isinstance() or except: a class so named is not made there
 CALLED = 8  # it was called
+LOOKED = 16  # it stood first in isinstance(), hasattr() and the like: read, but not handed to anything
 
 # Facts.flags
 CALLS_UNKNOWN = 1  # calls a parameter, a local, or a method of one
@@ -40,7 +41,8 @@ class Facts(Record):
     unknown callee, "*" for an unknown argument). `writes` are `=NAME` (rebinds a global), `~chain` (changes what the
     chain names), `self.x`, `.x` (an attribute of something unknown), `*` (computed). `keys` are (chain, constant)
     where an environment variable may be read. `patterns` are computed names in getattr: (receiver, prefix, suffix,
-    line). `opaque` are (construct, line) that no analysis can follow. `returns` are the chains that a function returns
+    line), where prefix is "$" if the name is the parameter that suffix gives; receiver "@import" is a computed import,
+    "@globals" an item of `globals()`. `opaque` are (construct, line) that no analysis can follow. `returns` are the chains that a function returns
     or yields, "?" among them for anything else. `texts` are names spelt out in a container display or beside a computed
     import, which may be the modules imported.
     """
