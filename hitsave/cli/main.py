@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("entries", "show one stored result and what it observed"),
     "rm": ("entries", "remove stored results"),
     "clear": ("entries", "remove every stored result"),
+    "check": ("check", "places where analysis can't follow the code exactly, and how they are treated"),
+    "audit": ("audit", "run a program and list project code that ran outside the static closure"),
     "gc": ("collecting", "bring the cache within its limits: superseded results first, experiments never"),
     "push": ("team", "upload results to the team's server"),
     "pull": ("team", "download results from the team's server"),
@@ -44,6 +46,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "check that hitsave can do its work here, and say what to mend"),
 }
 
+# Commands that run a program: what follows its name is the program's.
+PROGRAMS = ("run", "audit")
 EPILOG = "exit codes: 0 ok, 1 error, 2 wrong usage, 3 something is stale (status --check)"
 
 
@@ -78,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     program = None
     name = next((word for word in args if not word.startswith("-")), None)
     known = name in COMMANDS and args.index(name) == 0
-    if known and name == "run":
+    if known and name in PROGRAMS:
         args, program = _function("run", "split")(args)
     parser = build_parser(name if known else "")
     try:
@@ -92,9 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.dir:
         os.environ["HITSAVE_DIR"] = os.path.abspath(options.dir)
     command = _function(COMMANDS[options.command][0], options.command)
-    if options.command == "run":
+    if options.command in PROGRAMS:
         options.program = program
-        code = _guarded(lambda: _function("run", "check_program")(options) or OK, output)
+        code = _guarded(lambda: _function(options.command, "check_program")(options) or OK, output)
         # Not guarded: an exception of the program is not ours to handle.
         return code or int(command(options, output))
     return _guarded(lambda: command(options, output), output)
