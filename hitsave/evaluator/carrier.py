@@ -72,6 +72,10 @@ class Carrier:
         return f"function {found}"
 
     def _by_code(self, function: FunctionType, module: str) -> str:
+        lifted = self._book.lifted(function)
+        if lifted is not None:
+            self.starts.add(lifted.symbol)
+            return f"code {digest_code(function.__code__)}"
         names: set[str] = set()
         for code in nested(function.__code__):
             names.update(code.co_names)
@@ -92,8 +96,7 @@ class Carrier:
             if LOCAL not in qualname:
                 self.starts.add(symbol(source.module, qualname))
                 return f"class {source.module}:{qualname}"
-            self.starts.add(symbol(source.module, qualname.partition("." + LOCAL)[0]))
-            module = source.module
+            module = source.module  # what is in its __dict__ is digested by value beside this
         return f"class {module}:{qualname} {self._members(code)}"
 
     def _members(self, cls: Any) -> str:

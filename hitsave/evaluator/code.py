@@ -17,6 +17,7 @@ import sys
 from hitsave.analysis.closure import RECIPE, fingerprint
 from hitsave.digest import Fingerprint, digest_pairs, digest_text
 from hitsave.evaluator.keeping import Kept, decode_kept, encode_kept
+from hitsave.evaluator.nested import Lifted, decode_lifted, encode_lifted, lift, name_of
 from hitsave.importhook.cells import is_cell
 from hitsave.observe import running
 from hitsave.source import Source, source_of
@@ -58,6 +59,8 @@ class Codebook:
         self._asked: dict[str, str] = {}
         self._revision = -1
         self._file_modules: dict[str, str | None] = {}
+        self._lifted: dict[str, Lifted | None] = {}
+        self._lifted_sources: dict[str, Source] = {}
         self._symbols: dict[CodeType, Symbol | None] = {}
         self._outlived: dict[CodeType, Symbol] = {}
         self.parsed = 0  # sources analysed by this process, for benchmarks and `doctor`
@@ -126,6 +129,9 @@ class Codebook:
         """The source of the module known as `name` (canonical, or as imported): as executed, else as on disk."""
         if name == OURSELVES or name.startswith(OURSELVES + "."):
             return None  # the decorator doesn't count, wherever hitsave is installed from
+        lifted = self._lifted_sources.get(name)
+        if lifted is not None:
+            return lifted
         loaded = self.loaded.get(name)
         if loaded is not None:
             return loaded.source if loaded.has_text else None
@@ -226,6 +232,24 @@ class Codebook:
         if self.symbol_of_code(code) is not None:
             return False
         return module in TYPED_MODULES or self.source(module) is not None
+
+    def lifted(self, function: FunctionType) -> Lifted | None:
+        """`function`, made inside another, as a module of its own; None if its source doesn't tell."""
+        module = self.module_of_code(function.__code__)
+        source = None if module is None else self.source(module)
+        if source is None:
+            return None
+        name = name_of(function, source.digest)
+        if name not in self._lifted:
+            data = self._records.get_record("lifted", name)
+            found = decode_lifted(data) if data else lift(function, source)
+            if found is not None and not data:
+                self._records.put_record("lifted", name, encode_lifted(found))
+            self._lifted[name] = found
+        found = self._lifted[name]
+        if found is not None:
+            self._lifted_sources[found.source.module] = found.source
+        return found
 
     # -- code objects ------------------------------------------------------------------------------------------------
 

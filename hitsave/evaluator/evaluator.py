@@ -219,6 +219,10 @@ class Evaluator:
         if memo.keyed is not None:
             names = tuple([names[i] for i in memo.keyed])
             counted = tuple([values[i] for i in memo.keyed])
+        if memo.function.__closure__:
+            free = self.planner.free_values(memo)
+            names += tuple([name for name, _ in free])
+            counted += tuple([value for _, value in free])
         arguments = digest_arguments(names, counted, code=carrier, hashers=dict(memo.options.hashers) or None)
         carried = frozenset(carrier.starts)
         plan = self.planner.plan(memo, carried)

@@ -16,9 +16,11 @@ from hitsave.evaluator.bindings import Bindings
 from hitsave.evaluator.carrier import Carrier
 from hitsave.evaluator.conditions import UNLOADED
 from hitsave.evaluator.guard import Check, always, compile_guard, never
-from hitsave.evaluator.live import BY_DEFINITION, LiveValues
+from hitsave.evaluator.live import BY_DEFINITION, LiveValues, is_steady
+from hitsave.evaluator.nested import Lifted, counted_cells
 from hitsave.evaluator.typed import Typed
 from hitsave.evaluator.wrapper import guard_with, unguard
+from hitsave.importhook.codes import nested
 from hitsave.observe import running
 from hitsave.record import Record
 from hitsave.symbol import Symbol, module_of, outermost, qualname_of, symbol
@@ -27,6 +29,7 @@ from hitsave.values.immutable import is_atomic, is_immutable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from types import CodeType
     from typing import Any
 
     from hitsave.analysis import Closure
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from hitsave.evaluator.memo import Memo
     from hitsave.observe.watch import Sight
 
+LOCAL = "<locals>"
 WARM_ENTRIES = 1 << 15
 WARM_CHARACTERS = 1 << 12
 # Code that live values carry may reach live values of its own, and so on; this deep is deep enough to be suspicious.
@@ -53,6 +57,7 @@ class Plan:
     """What one memoised function depends on, in the state the process is in."""
 
     __slots__ = (
+        "base",
         "checks",
         "closure",
         "extra",
@@ -61,9 +66,13 @@ class Plan:
         "is_warm",
         "moving",
         "narrowings",
+        "own_code",
+        "own_symbol",
         "revision",
         "starts",
+        "stateful",
         "values",
+        "writers",
     )
 
     def __init__(
@@ -75,6 +84,10 @@ class Plan:
         revision: int,
     ) -> None:
         self.starts = starts
+        self.base = starts  # without the writers
+        # Functions that may have left state which the closure reads, where that state can't be digested.
+        self.writers: frozenset[Symbol] = frozenset()
+        self.stateful: tuple[Symbol, ...] = ()  # functions that keep something
         self.closure = closure
         self.fingerprint = fingerprint
         self.extra = extra
@@ -82,6 +95,8 @@ class Plan:
         self.values: tuple[Symbol, ...] = ()  # names that count by value
         self.moving: dict[Symbol, Digest] = {}  # those of them whose value can change in place
         self.narrowings: dict[Any, tuple[Closure, Fingerprint]] = {}  # how evaluations narrowed it
+        self.own_code: frozenset[CodeType] = frozenset()  # of a nested function, and the symbol it has for analysis
+        self.own_symbol = Symbol("")
         self.checks: tuple[Check, ...] = ()
         self.guard: Callable[[], bool] = always
         self.is_warm = False
@@ -163,32 +178,60 @@ class Planner:
         if memo.options.version:
             extra = (("option version", memo.options.version),)
         typed = Typed(self.book).add(memo.function) if self.book.is_typed_in(memo.function) else None
+        lifted = self._lift(memo) if typed is None else None
         if typed is None:
-            starts = frozenset((symbol(module_of(memo.symbol), outermost(qualname_of(memo.symbol))), *carried))
+            start = symbol(module_of(memo.symbol), outermost(qualname_of(memo.symbol)))
+            starts = frozenset((lifted.symbol if lifted is not None else start, *carried))
             self._check_site(memo)
         else:
             starts = typed.starts | carried
             extra += tuple(sorted(typed.pairs.items()))
+        writers: frozenset[Symbol] = frozenset()
         for _ in range(MOST_ROUNDS):
-            closure = self.book.closure(starts)
-            values = tuple(dict.fromkeys((*closure.constants, *closure.live, *self.bindings.stateful(closure))))
+            closure = self.book.closure(starts | writers)
+            stateful = self.bindings.stateful(closure)
+            values = tuple(dict.fromkeys((*closure.constants, *closure.live, *stateful)))
             digests, brought = self._live(values, frozenset(closure.constants))
             missing = brought - {name for name, _ in closure.pairs} - starts
-            if not missing:
+            hidden = frozenset(name for name, digest in digests.items() if digest == BY_DEFINITION)
+            leaving = frozenset(function for name, function in closure.writers if name in hidden)
+            if not missing and leaving <= writers:
                 break
             starts |= missing
+            writers |= leaving
         extra += self.bindings.replaced(closure)
         fingerprint = self.book.fingerprint(closure, extra, memo.options.third_party)
-        plan = Plan(starts, closure, fingerprint, extra, revision)
+        plan = Plan(starts | writers, closure, fingerprint, extra, revision)
+        plan.base, plan.writers, plan.stateful = starts, writers, stateful
         plan.values = values
         plan.moving = {name: digest for name, digest in digests.items() if not self.live.is_steady(name)}
-        plan.checks = self.bindings.checks(closure, values)
+        cells = self.free(memo)
+        plan.checks = self.bindings.checks(closure, values) + tuple(
+            Check(cell, "cell_contents", cell.cell_contents) for _, cell in cells if not is_empty(cell)
+        )
         plan.guard = compile_guard(plan.checks)
-        plan.is_warm = not plan.moving and memo.options.ttl is None
+        plan.is_warm = not plan.moving and memo.options.ttl is None and all(is_steady_cell(cell) for _, cell in cells)
+        plan.own_code = frozenset(nested(memo.function.__code__)) if lifted is not None else frozenset()
+        plan.own_symbol = lifted.symbol if lifted is not None else Symbol("")
         if typed is not None:
             plan.guard = typed.stands if typed.is_steady else never
             plan.is_warm = False
         return plan
+
+    def _lift(self, memo: Memo) -> Lifted | None:
+        return self.book.lifted(memo.function) if LOCAL in memo.symbol else None
+
+    def free(self, memo: Memo) -> tuple[tuple[str, Any], ...]:
+        """(name, cell) of the free variables of `memo` that count by value."""
+        return counted_cells(memo.function, self._lift(memo)) if memo.function.__closure__ else ()
+
+    def free_values(self, memo: Memo) -> list[tuple[str, Any]]:
+        """("free NAME", value) of the free variables that count, but for the function itself in its own recursion."""
+        return [
+            (f"free {name}", cell.cell_contents)
+            for name, cell in self.free(memo)
+            if not is_empty(cell) and cell.cell_contents is not memo.wrapper
+        ]
 
     def _check_site(self, memo: Memo) -> None:
         """The module may have been reloaded since `memo` was made: then its source says nothing about this function."""
@@ -224,7 +267,7 @@ class Planner:
 
     def narrowed(self, memo: Memo, plan: Plan, observed: Observed) -> str:
         """The fingerprint, for today's code, of the closure that an evaluation's record narrows."""
-        starts = {*plan.starts, *observed.carried, *observed.reached}
+        starts = {*plan.base, *observed.carried, *observed.reached}
         ran = frozenset(observed.ran) if observed.complete else None
         closure = self.book.closure(
             starts, ran=ran, earlier=observed.earlier, cut={child.symbol for child in observed.children}
@@ -238,9 +281,10 @@ class Planner:
         ran, gap = self._what_ran(plan, sight)
         earlier = () if gap else self._earlier(plan, ran)
         known = {name for name, _ in static.pairs}
-        reached = tuple(sorted(name for name in ran if name not in known)) if not gap else ()
+        left = plan.writers if gap else plan.writers & {*ran, *earlier}
+        reached = tuple(sorted({*left, *(name for name in ran if name not in known)}))
         cut = {child.symbol for child, _ in sight.children}
-        starts = {*plan.starts, *reached}
+        starts = {*plan.base, *reached}
         shape = (frozenset(starts), None if gap else frozenset(ran), earlier, frozenset(cut))
         known = plan.narrowings.get(shape)
         if known is None or sight.revision != self.book.loaded.revision:
@@ -252,9 +296,9 @@ class Planner:
             fingerprint,
             () if gap else tuple(sorted(ran)),
             reached,
-            tuple(sorted(plan.starts)),
+            tuple(sorted(plan.base)),
             earlier,
-            self._values_at_entry(closure, sight),
+            self._values_at_entry(plan, closure, sight),
             tuple(sorted({kind for kind, _, _ in closure.impurities} | sight.unpure)),
             self._imported(sight),
             gap,
@@ -267,7 +311,11 @@ class Planner:
         ran: set[Symbol] = set()
         for code in sight.codes:
             name = self.book.symbol_of_code(code)
-            if name is not None:
+            if code in plan.own_code:
+                ran.add(plan.own_symbol)
+            elif name is not None:
+                if plan.own_code and LOCAL in getattr(code, "co_qualname", LOCAL) and name not in plan.starts:
+                    continue  # made in the function around it: it came in by value, which holds its code
                 ran.add(name)
             elif self.book.is_typed_code(code):
                 return set(), "code that was typed in ran"
@@ -285,9 +333,11 @@ class Planner:
             self._ever = {found for code in list(running.ever) if (found := self.book.symbol_of_code(code)) is not None}
         return name in self._ever or self.book.loaded_before_observation(module_of(name))
 
-    def _values_at_entry(self, closure: Closure, sight: Sight) -> tuple[tuple[Symbol, Digest], ...]:
+    def _values_at_entry(self, plan: Plan, closure: Closure, sight: Sight) -> tuple[tuple[Symbol, Digest], ...]:
         """Digests as they were when the evaluation began; as they are now for modules that it imported itself."""
-        names = tuple(dict.fromkeys((*closure.constants, *closure.live, *self.bindings.stateful(closure))))
+        counted = closure.symbols()
+        keeping = [*(name for name in plan.stateful if name in counted), *self.bindings.stateful(closure)]
+        names = tuple(dict.fromkeys((*closure.constants, *closure.live, *keeping)))
         late = self.live.digests([name for name in names if name not in sight.live])
         found = {name: sight.live.get(name, late.get(name, BY_DEFINITION)) for name in names}
         return tuple(sorted((name, digest) for name, digest in found.items() if digest != BY_DEFINITION))
@@ -393,6 +443,20 @@ class Planner:
         if plan.fingerprint not in self._kept:
             self._kept.add(plan.fingerprint)
             self._keep_code(plan.fingerprint, plan.closure)
+
+
+def is_empty(cell: Any) -> bool:
+    """Whether a closure cell holds nothing (yet)."""
+    try:
+        cell.cell_contents  # noqa: B018 - asking is the test
+    except ValueError:
+        return True
+    return False
+
+
+def is_steady_cell(cell: Any) -> bool:
+    """Whether what a closure cell holds is the same for as long as it is the same object."""
+    return not is_empty(cell) and is_steady(cell.cell_contents)
 
 
 class Narrowed(Record):

@@ -129,7 +129,10 @@ class Recorder:
             return f"{changed} changed while it was being read"
         if self.planner.was_swapped(asked, sight):
             return "its code was reloaded or swapped while it ran"
-        if not asked.plan.is_atomic(asked.values) and self._digest_again(asked) != asked.key.arguments:
+        if (
+            not (asked.plan.is_atomic(asked.values) and asked.memo.function.__closure__ is None)
+            and self._digest_again(asked) != asked.key.arguments
+        ):
             return f"it changed its argument {self._culprit(asked)}"
         return ""
 
@@ -138,6 +141,10 @@ class Recorder:
         positions = memo.keyed if memo.keyed is not None else tuple(range(len(asked.values)))
         names = tuple([memo.parameters.names[i] for i in positions])
         values = tuple([asked.values[i] for i in positions])
+        if memo.function.__closure__:
+            free = self.planner.free_values(memo)
+            names += tuple([name for name, _ in free])
+            values += tuple([value for _, value in free])
         carrier = Carrier(self.planner.book)
         return digest_arguments(names, values, code=carrier, hashers=dict(memo.options.hashers) or None)
 

@@ -179,7 +179,7 @@ def _keyword(shape: Shape) -> str:
 def _fast_path(shape: Shape, function: FunctionType, checks: tuple[Check, ...]) -> list[str]:
     p = PREFIX
     names = shape.parameters.names
-    key = "".join(f"{name}, " for name in names) + "".join(f"{p}type({name}), " for name in names)
+    key = "".join(f"{name}, " for name in names) + "".join(f"{p}type({name}), " for name in names) or "()"
     holders = unique_holders(checks)
     tests = []
     for index, check in enumerate(checks):

@@ -44,6 +44,7 @@ ELSEWHERE = tuple(
 ever: set[CodeType] = set()
 # Revision of the loaded code when observation began: what ran in modules loaded before wasn't seen. -1: not begun.
 observed_from = -1
+_elsewhere: dict[CodeType, str] = {}  # the package of a code object that hands work to others, "" for most
 _tool: int | None = None
 _monitoring: Any = getattr(sys, "monitoring", None)
 
@@ -138,7 +139,16 @@ def incomplete(sight: Sight) -> str:
     if sight.gap:
         return sight.gap
     for code in sight.codes:
-        name = code.co_filename
-        if any(part in name for part in ELSEWHERE):
-            return f"work was handed to other processes ({os.path.basename(os.path.dirname(name))})"
+        elsewhere = _elsewhere.get(code)
+        if elsewhere is None:
+            elsewhere = _elsewhere[code] = _place_of(code)
+        if elsewhere:
+            return f"work was handed to other processes ({elsewhere})"
+    return ""
+
+
+def _place_of(code: CodeType) -> str:
+    name = code.co_filename
+    if any(part in name for part in ELSEWHERE):
+        return os.path.basename(os.path.dirname(name))
     return ""
