@@ -35,7 +35,7 @@ from _io import open_code  # what importlib reads code with (PEP 578)
 from marshal import dumps, loads
 from time import time_ns
 
-from hitsave.digest import Digest, digest_bytes
+from hitsave.digest import digest_bytes
 from hitsave.importhook.disguise import IMPORTLIB
 from hitsave.importhook.record import times_of
 
@@ -118,27 +118,28 @@ class Own:
     `is_ours` says that we wrote it, so that it has a trailer: the `times` and `hash` of its source, and the `digest`.
     """
 
-    __slots__ = ("content", "is_ours", "place")
+    __slots__ = ("content", "is_ours", "place", "tail")
 
     def __init__(self, place: str, content: bytes) -> None:
         self.place = place
         self.content = content
-        self.is_ours = content[-8:] == MAGIC and content[:4] == MAGIC_NUMBER
+        self.tail = content[-48:]  # times (16), hash (8), digest (16), MAGIC (8), if the file is ours
+        self.is_ours = self.tail[-8:] == MAGIC and content[:4] == MAGIC_NUMBER
 
     @property
     def times(self) -> bytes:
         """The times of the source that we wrote the file for, zero if a later write could have the same."""
-        return self.content[-48:-32]
+        return self.tail[:16]
 
     @property
     def hash(self) -> bytes:
         """The hash of that source."""
-        return self.content[-32:-24]
+        return self.tail[16:24]
 
     @property
-    def digest(self) -> Digest:
-        """The digest of that source."""
-        return Digest(self.content[-24:-8].hex())
+    def size(self) -> int:
+        """The size of that source; only in a file of Python's own kind."""
+        return int.from_bytes(self.content[12:16], "little")
 
     def code(self, path: str) -> CodeType | None:
         """The code object, for a source that is called `path` now; None if there is none."""

@@ -11,6 +11,7 @@ It never calls `importlib.util.find_spec` (it may run under an import lock), pat
 from __future__ import annotations
 
 import _thread
+import os
 import sys
 from _frozen_importlib import BuiltinImporter, FrozenImporter
 from _frozen_importlib_external import SourceFileLoader
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from hitsave.importhook.hook import Hook
 
 OURS = "hitsave"
+SEPARATOR = os.sep
 
 
 class HitsaveFinder:
@@ -50,7 +52,16 @@ class HitsaveFinder:
         if fullname.partition(".")[0] == OURS:
             return None
         self._asked[fullname] = time()
-        if not self._scope.may_own(fullname, path) and fullname not in self.awaited:
+        if path is None or self._scope.packages is not None:
+            wanted = self._scope.may_own(fullname, path)
+        else:
+            for entry in path:
+                if self._scope.folders.get(entry):
+                    wanted = True
+                    break
+            else:
+                wanted = self._scope.may_own(fullname, path)
+        if not wanted and fullname not in self.awaited:
             return None
         # A finder behind us may ask the import system for the same name in turn: it must not come back to us.
         try:
@@ -63,8 +74,9 @@ class HitsaveFinder:
         try:
             # Those before us were asked before us. If somebody calls us from a finder of their own, all the others. The
             # finders of built-in and frozen modules have nothing inside a package of somebody else's.
-            passed = not any(finder is self for finder in sys.meta_path)
-            for finder in sys.meta_path:
+            finders = sys.meta_path
+            passed = finders[0] is not self and self not in finders
+            for finder in finders:
                 if finder is self:
                     passed = True
                 elif passed and (path is None or not (finder is BuiltinImporter or finder is FrozenImporter)):
@@ -90,14 +102,16 @@ class HitsaveFinder:
 
             spec.loader = AwaitingLoader(loader.name, loader.path, self.awaited.pop(fullname))
             return spec
-        if type(origin) is not str or not spec.has_location or not self._scope.owns(origin):
+        if not isinstance(origin, str) or not spec.has_location:
+            return spec
+        if not self._scope.folders.get(origin.rpartition(SEPARATOR)[0]) and not self._scope.owns(origin):
             return spec
         if spec.submodule_search_locations is not None:
             self._scope.adopt(fullname)
         if type(loader) is SourceFileLoader:
-            spec.loader = HitsaveLoader(loader.name, loader.path, self._hook)
-            # What importlib would work out for itself, at 8 us a time.
-            spec.cached = own_path(origin)
+            # What importlib would work out for itself, twice, at 8 us a time.
+            spec.cached = place = own_path(origin)
+            spec.loader = HitsaveLoader(loader.name, loader.path, self._hook, place)
         elif loader is not None and (fullname not in sys.modules or target is not None):
             # Somebody who merely asks for the spec of a loaded module must not change what is known about it.
             self._hook.loaded.settle_notes()

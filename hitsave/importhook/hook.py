@@ -104,6 +104,8 @@ class Hook:
                 continue
             if name != "__main__" and self.scope.owns(path) and not self.loaded.knows(name):
                 note_foreign(self.loaded, name, path, loaded=True)
+                # Where its age alone doesn't prove the file, compare it with what was loaded, while it is what it was.
+                self.loaded.by_import_name(name)
 
 
 def _verify(entry: Entry, asked_s: float) -> Entry:

@@ -37,10 +37,11 @@ READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 
 class HitsaveLoader(SourceFileLoader):
     """Loads one source module of a project, and records what it was loaded from."""
 
-    def __init__(self, fullname: str, path: str, hook: Hook) -> None:
+    def __init__(self, fullname: str, path: str, hook: Hook, place: str | None = None) -> None:
         self.name = fullname
         self.path = path
         self._hook = hook
+        self._place = place or bytecode.own_path(path)  # where Python keeps the compiled module
         self._running = False
         self._entry: Entry | None = None
 
@@ -48,7 +49,7 @@ class HitsaveLoader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
         """The code object of the module, compiled from the file or read from a cache that belongs to this very text."""
         path: str = self.path if fullname == self.name else self.get_filename(fullname)
-        found = _find_code(self._hook, fullname, path)
+        found = _find_code(self._hook, fullname, path, self._place)
         if found is None:
             data, stat = _read_source(path)
             code = self.source_to_code(data, path, fullname)
@@ -68,7 +69,7 @@ class HitsaveLoader(SourceFileLoader):
         """Run the module; its record stays if it comes to its end."""
         self._running = True
         try:
-            super().exec_module(module)
+            _call_with_frames_removed(exec, self.get_code(module.__name__), module.__dict__)
         except BaseException:
             self._running = False
             if self._entry is not None:
@@ -118,14 +119,16 @@ def _read_source(path: str) -> tuple[bytes, os.stat_result]:
         return file.read(), stat
 
 
-def _read_quickly(path: str) -> tuple[bytes, os.stat_result]:
+def _read_quickly(path: str, size: int = -1) -> tuple[bytes, os.stat_result]:
     """The bytes of a file that only go on record, and its state when they were read; `OSError` if that fails.
 
-    A third of the time that a file object takes; what is compiled from is read by `_read_source`.
+    A third of the time that a file object takes; what is compiled from is read by `_read_source`. `size` is what the
+    file's size should be, if that is known.
     """
     file = os.open(path, READ_ONLY)
     try:
-        size = os.fstat(file).st_size
+        if size < 0:
+            size = os.fstat(file).st_size
         data = os.read(file, size + 1)
         stat = os.fstat(file)  # after reading: an edit that came between shows in it
     finally:
@@ -135,12 +138,11 @@ def _read_quickly(path: str) -> tuple[bytes, os.stat_result]:
     return data, stat
 
 
-def _find_code(hook: Hook, fullname: str, path: str) -> tuple[CodeType, Entry] | None:
+def _find_code(hook: Hook, fullname: str, path: str, place: str | None) -> tuple[CodeType, Entry] | None:
     """The compiled code of a source from a file, with the entry to record; None if it has to be compiled.
 
     This runs for every module of the project in every process: it is written for speed.
     """
-    place = bytecode.own_path(path)
     if place is None:
         return None
     own = bytecode.read_own(place)
@@ -150,13 +152,13 @@ def _find_code(hook: Hook, fullname: str, path: str) -> tuple[CodeType, Entry] |
         try:
             if not loaded.keeps_texts and times_of(os.stat(path)) == own.times:
                 code = own.code(path)
-                return None if code is None else (code, Entry(fullname, path, None, None, own.digest, own.times))
-            data, stat = _read_quickly(path)
+                return None if code is None else (code, Entry(fullname, path, None, None, own.tail))
+            data, stat = _read_quickly(path, own.size)
         except OSError:
             return None
         if times_of(stat) == own.times or bytecode.source_hash(data) == own.hash:
             code = own.code(path)
-            return None if code is None else (code, Entry(fullname, path, data, None, own.digest))
+            return None if code is None else (code, Entry(fullname, path, data, None, own.tail))
     else:
         try:
             data, stat = _read_quickly(path)
@@ -185,7 +187,7 @@ def _find_plain(
     code = own.code(path)
     if code is None:
         return None
-    entry = Entry(fullname, path, data, None, own.digest if own.is_ours else "")
+    entry = Entry(fullname, path, data, None, own.tail if own.is_ours else b"")
     entry.unverified = False if verified else code
     return code, entry
 
@@ -198,7 +200,7 @@ def _find_rewritten(hook: Hook, fullname: str, path: str, data: bytes) -> tuple[
         return None
     tagged = bytecode.read_own(place)
     code = tagged.code(path) if tagged.is_rewritten(data, module_name) else None
-    return None if code is None else (code, Entry(fullname, path, data, module_name, tagged.digest))
+    return None if code is None else (code, Entry(fullname, path, data, module_name, tagged.tail))
 
 
 def _keep_code(hook: Hook, fullname: str, path: str, data: bytes, stat: os.stat_result, code: CodeType) -> Entry:
@@ -251,8 +253,7 @@ def note_foreign(sources: LoadedSources, fullname: str, path: str, *, loaded: bo
                 data, stamp = file.read(), stamp_of(os.fstat(file.fileno()))
             before = None if loaded else stamp
             entry = Entry(fullname, path, data, kind=ATTESTED, stamp=before, unverified=True)
-            changed_s = max(stamp.ctime_ns, stamp.mtime_ns) / 1e9
-            if loaded and not is_close(changed_s, process_bound_s()):
+            if loaded and not is_close(max(stamp.ctime_ns, stamp.mtime_ns) / 1e9, process_bound_s()):
                 entry.unverified = False
     except OSError:
         return

@@ -77,7 +77,7 @@ class Entry:
         "revision",
         "since",
         "stamp",
-        "times",
+        "tail",
         "unverified",
     )
 
@@ -87,19 +87,19 @@ class Entry:
         path: str,
         data: bytes | None,
         module_name: str | None = None,
-        digest: str = "",
-        times: bytes = b"",
+        tail: bytes = b"",
         *,
         kind: str = HOOK,
+        digest: str = "",
         stamp: Stamp | None = None,
         unverified: CodeType | bool = False,
     ) -> None:
         self.import_name = import_name
         self.path = path
-        # None: the file wasn't read, since its compiled code is known to come from the text that it held at `times`
-        # (see `bytecode`), and nothing in this process has needed a text yet. See `LoadedSources.keep_texts`.
+        # None: the file wasn't read, since its compiled code is known to come from the text that it held at the times
+        # in `tail`, and nothing in this process has needed a text yet. See `LoadedSources.keep_texts`.
         self.data = data
-        self.times = times
+        self.tail = tail  # of the compiled file (`bytecode`): times, hash and digest of the source
         self.kind = kind
         self.module_name = module_name  # None: not computed yet
         self.stamp = stamp  # the file as it was when `data` was read, for modules loaded by others
@@ -128,7 +128,7 @@ class Entry:
     def digest(self) -> Digest:
         """The digest of the bytes; computed once."""
         if not self._digest:
-            self._digest = digest_bytes(self.data or b"")
+            self._digest = self.tail[24:40].hex() or digest_bytes(self.data or b"")
         return Digest(self._digest)
 
     def loaded(self, name_of: Callable[[str], str | None]) -> Loaded:
@@ -152,7 +152,7 @@ class Entry:
             kind=self.kind,
             module_name=self.module_name,
             digest=self._digest,
-            times=self.times,
+            tail=self.tail,
             unverified=self.unverified,
         )
         same.code = self.code
@@ -213,9 +213,10 @@ class LoadedSources:
 
     def begin(self, entry: Entry) -> None:
         """`entry` is about to run: it is in force at once, since decorators ask while the module still runs."""
+        name = entry.import_name
         with self._lock:
-            name = entry.import_name
-            self._before[name] = self._entries.get(name)
+            if name in self._entries:
+                self._before[name] = self._entries[name]
             self._put(entry)
 
     def commit(self, entry: Entry) -> None:
@@ -416,7 +417,7 @@ def _fetch(entry: Entry) -> None:
             stat = os.fstat(file.fileno())
     except OSError:
         return
-    if times_of(stat) == entry.times:
+    if times_of(stat) == entry.tail[:16]:
         entry.data = data
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 # Part of the name of every file we write: raise it whenever the code that comes out changes.
 #   1  sites, instrumented functions
-VERSION = 1
+#   2  the site of a decorator over several lines is on its first line
+VERSION = 2
 
 # A module that doesn't hold these bytes can't name our decorators. (An identifier could be written in compatibility
 # characters that Python folds; such a function is found by its code object.)

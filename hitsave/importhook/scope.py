@@ -62,7 +62,7 @@ class Scope:
         self.packages = None if packages is None else tuple(packages)
         self._looked_up = bool(projects)
         self._prefixes: dict[str, str] = {}  # folder -> what stands before the names of modules in it
-        self._folders: dict[str, bool] = {}  # folder -> whether modules in it are ours
+        self.folders: dict[str, bool] = {}  # folder -> whether modules in it are ours, as far as anybody asked
         self._path: list[str] = []  # `sys.path` as of the last listing
         self._listed: list[tuple[str, int]] = []  # folder, mtime_ns
         self._cwd = ""  # the working folder then, if an entry of `sys.path` depends on it
@@ -89,7 +89,7 @@ class Scope:
 
     def forget(self) -> None:
         """Look at the disk again at the next question (`importlib.invalidate_caches`)."""
-        self._folders = {}
+        self.folders = {}
         self._prefixes = {}
         self._path = []
         self._listed = []
@@ -109,7 +109,7 @@ class Scope:
         else:
             found = False
             for entry in path:
-                ours = self._folders.get(entry)
+                ours = self.folders.get(entry)
                 if ours if ours is not None else self._owns_folder(entry):
                     found = True
                     break
@@ -177,7 +177,7 @@ class Scope:
     def owns(self, path: str) -> bool:
         """Whether the source file at `path` is a project's own code."""
         folder = os.path.dirname(path)
-        ours = self._folders.get(folder)
+        ours = self.folders.get(folder)
         return self._owns_folder(folder) if ours is None else ours
 
     def module_name(self, path: str) -> str | None:
@@ -215,7 +215,7 @@ class Scope:
         folder = entry or _working_folder()
         ours = any(project.owns(os.path.join(folder, "__init__.py")) for project in self.projects)
         if os.path.isabs(entry):
-            self._folders[entry] = ours
+            self.folders[entry] = ours
         return ours
 
     def _look_up(self) -> None:

@@ -50,9 +50,12 @@ def write_sites(tree: ast.Module, module: str, digest: str) -> bool:
 
 def at_site(decorator: ast.expr, site: tuple[str, str]) -> ast.expr:
     """The expression `decorator.at_site(site)`, located where `decorator` is."""
-    where: dict[str, Any] = {
-        name: getattr(decorator, name) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")
-    }
+    where: dict[str, Any] = {name: getattr(decorator, name) for name in ("lineno", "col_offset", "end_lineno")}
+    where["end_col_offset"] = decorator.end_col_offset
+    if where["end_lineno"] != where["lineno"]:
+        # Of a method call over several lines, Python takes the *last* one for the line of the method, and a debugger
+        # would stop at the closing bracket.
+        where["end_lineno"], where["end_col_offset"] = where["lineno"], where["col_offset"] + 1
     method = _ast.Attribute(decorator, "at_site", _ast.Load(), **where)
     return _ast.Call(method, [constant(site, where)], [], **where)
 

@@ -163,7 +163,7 @@ assert any(b"at_site" in repr(c).encode() for c in [pkg.decorated.__loader__.get
     tree.write({"program.py": program.format(root=str(tree.root))})
     reports = []
     for how in ("plain", "hooked"):
-        data = {"COVERAGE_FILE": str(tree.root / f".coverage.{how}"), "COVERAGE_CORE": core}
+        data = {"COVERAGE_FILE": str(tree.root / f".coverage.{how}"), "COVERAGE_CORE": core, "HITSAVE_MODE": "off"}
         tree.run.python("-m", "coverage", "run", "--branch", "--include=*/pkg/*", "program.py", how, env=data).ok()
         out = tree.root / f"{how}.json"
         tree.run.python("-m", "coverage", "json", "--show-contexts", "-o", out, env=data).ok()
@@ -203,7 +203,8 @@ print(out.getvalue())
 
 def test_case_41_a_debugger_stops_and_lists_as_without_the_hook(tree: Tree) -> None:
     tree.write(MEASURED)
-    hooked, plain = tree.hooked(DEBUGGED).ok(), tree.plain(DEBUGGED).ok()
+    off = {"HITSAVE_MODE": "off"}
+    hooked, plain = tree.hooked(DEBUGGED, env=off).ok(), tree.plain(DEBUGGED, env=off).ok()
     assert hooked.stdout == plain.stdout
 
 
