@@ -71,12 +71,16 @@ _PACKAGES = {"npy": {"numpy"}, "arrow": {"pyarrow", "polars"}, "safetensors": {"
 _users: list[Codec] = []
 
 
-def encode(value: object, *, codec: str | None = None, modules: ModuleNames | None = None) -> Blob:
+def encode(
+    value: object, *, codec: str | None = None, modules: ModuleNames | None = None, allow_pickle: bool = True
+) -> Blob:
     """`value` as a blob, in several parts if that saves copying.
 
-    `codec` names the one to use. Raises `CannotEncode` if it doesn't take the value, or if none does.
+    `codec` names the one to use. Raises `CannotEncode` if it doesn't take the value, or if none does that may be used.
     """
-    names = _candidates(value) if codec is None else (codec,)
+    names = _candidates(value) if codec is None else [codec]
+    if not allow_pickle and "pickle5" in names:
+        names.remove("pickle5")
     for user in _users if codec is None else (user for user in _users if user.name == codec):
         parts = _guarded(user.name, value, _dump_by_user, user)
         if parts is not None:
@@ -89,7 +93,13 @@ def encode(value: object, *, codec: str | None = None, modules: ModuleNames | No
                 return _blob(f"{name}-{module.version}", parts)
         elif all(user.name != name for user in _users):
             raise UsageError(f"no codec is called {name!r}", hint=f"these are there: {', '.join(_BUILTIN)}")
-    raise CannotEncode(f"the codec {codec} doesn't take this value of type {type_name(type(value))}")
+    kind = type_name(type(value))
+    if not allow_pickle and codec in (None, "pickle5"):
+        raise CannotEncode(
+            f"a value of type {kind} can't be stored without a pickle",
+            hint="return plain data, arrays, frames or dataclasses; or register_codec() one that takes it",
+        )
+    raise CannotEncode(f"the codec {codec} doesn't take this value of type {kind}")
 
 
 def decode(blob: Blob, *, modules: ModuleNames | None = None) -> Any:

@@ -348,6 +348,13 @@ def test_a_codec_can_be_asked_for_by_name() -> None:
         encode(1, codec="zip")
 
 
+def test_pickles_can_be_ruled_out() -> None:
+    assert encode(Point(1), allow_pickle=False).codec == "tree-1"
+    for value, codec in ((Plain(a=1), None), ([SHARED, SHARED], None), (1, "pickle5")):
+        with pytest.raises(CannotEncode, match="can't be stored without a pickle"):
+            encode(value, codec=codec, allow_pickle=False)
+
+
 class TextCodec:
     """Keeps words as UTF-8."""
 
