@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: log in, filter, sort, compare, plot, watch, revoke; nothing blocked, nothing unfit."""
+"""The dashboard in a real browser: log in, filter, sort, compare, plot, watch, revoke; for everybody."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ def complaints() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, demo: tuple[ThreadServer, dict[str, int]], complaints: list[str]) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1360, "height": 900}, base_url=demo[0].url)
+    context.set_default_timeout(10_000)
     found = context.new_page()
     found.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     found.on("pageerror", lambda error: complaints.append(str(error)))

@@ -7,6 +7,7 @@
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
     if (event.target.matches("[data-hide]")) hideColumns(event.target);
     if (event.target.matches("input[name=ids]")) countChosen();
+    else if (event.target.name && event.target.form?.matches("[data-live]")) event.target.form.requestSubmit();
   });
 
   addEventListener("click", (event) => {
