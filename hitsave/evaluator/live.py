@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 BUDGET_BYTES = 1 << 16
 BY_DEFINITION = Digest("")
 ABSENT = Digest("absent")
+HARMLESS = Digest("harmless")  # has no digest, and holds nothing that a result could be made from
 EVERYTHING = "*"  # `m:C.*`: whatever anybody set on the class, beside what its body binds
 MISSING = object()
 _STEADY: tuple[type, ...] = (
@@ -46,6 +47,11 @@ _STEADY: tuple[type, ...] = (
 ) + (type, type(lambda: None), type(len), type(sys))
 
 
+# Locks, events, executors, loggers and handlers.
+_HARMLESS_MODULES = frozenset(
+    ("_thread", "threading", "logging", "logging.handlers", "concurrent.futures.thread", "concurrent.futures.process")
+    + ("multiprocessing.synchronize", "multiprocessing.pool", "asyncio.locks")
+)
 _DESCRIPTORS = (staticmethod, classmethod)
 
 
@@ -75,8 +81,8 @@ class LiveValues:
             if known is not None and known[0] is value:
                 found[name] = known[1]
                 continue
-            digest = self._digest(name, value)
-            if is_steady(value) or digest == BY_DEFINITION:
+            digest = HARMLESS if _is_harmless(value) else self._digest(name, value)
+            if digest == HARMLESS or is_steady(value) or digest == BY_DEFINITION:
                 self._steady[name] = (value, digest)
             found[name] = digest
         return found
@@ -133,3 +139,7 @@ def _attributes(holder: Any) -> Any:
         for name, value in sorted(holder.__dict__.items())
         if not name.startswith(("__", "_abc_")) and function_in(value) is None and not hasattr(value, "__get__")
     }
+
+
+def _is_harmless(value: Any) -> bool:
+    return type(value).__module__ in _HARMLESS_MODULES and type(value).__name__ not in ("local", "_local")
