@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from hitsave.cli.files import Files, beside_of
@@ -49,6 +51,10 @@ class Judge:
         """The stored evaluations of a function."""
         return self._entries.get(symbol, [])
 
+    def versions(self, packages: Iterable[str]) -> dict[str, str]:
+        """Today's versions of outside packages, as they count."""
+        return dict(self._packages.versions(packages))
+
     def explain(self, entry: Evaluation) -> Explanation:
         """Why `entry` stands or doesn't; if it stands with its very code, why it was computed."""
         standing = self.standings.of(entry)
@@ -58,7 +64,8 @@ class Judge:
             return survived(entry, code, self.place.store, locate=self.files.locate)
         if standing.holds:
             earlier = [other for other in self.entries(entry.key.symbol) if _came_before(other, entry)]
-            return explain_evaluation(entry, earlier, self.place.store, locate=self.files.locate)
+            found = explain_evaluation(entry, earlier, self.place.store, locate=self.files.locate)
+            return self._blessed(entry, found)
         key = entry.key if self.standings.is_same_code(entry) else entry.key.replace(fingerprint="")
         return explain_call(
             key, entry.title, code, self._now, [entry], self.place.store, locate=self.files.locate, pending=True
@@ -92,6 +99,16 @@ class Judge:
             environment=tuple((name, self._conditions.variable(name)) for name, _ in seen.environment),
             below_environment=tuple((name, self._conditions.variable(name)) for name, _ in seen.below_environment),
         )
+
+    def _blessed(self, entry: Evaluation, found: Explanation) -> Explanation:
+        data = self.place.store.get_record("blessing", entry.key.fingerprint)
+        if found.outcome != "survived" or data is None:
+            return found
+        record = json.loads(data)
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record["time"]))
+        note = f"blessed by {record['author']} on {when}" + (f": {record['reason']}" if record["reason"] else "")
+        changes = tuple(change.replace(ran=True) for change in found.changes)
+        return found.replace(outcome="blessed", changes=changes, notes=(*found.notes, note))
 
     def _digest(self, read: FileRead) -> Digest:
         if read.kind == "exists":

@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clear": ("entries", "remove every stored result"),
     "check": ("check", "places where analysis can't follow the code exactly, and how they are treated"),
     "audit": ("audit", "run a program and list project code that ran outside the static closure"),
+    "verify": ("verify", "compute stored results again and compare"),
+    "bless": ("bless", "keep results across an edit that you vouch for, with proof if you like"),
     "gc": ("collecting", "bring the cache within its limits: superseded results first, experiments never"),
     "push": ("team", "upload results to the team's server"),
     "pull": ("team", "download results from the team's server"),

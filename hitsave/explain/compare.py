@@ -21,18 +21,22 @@ if TYPE_CHECKING:
 DIFFS = 12
 
 
-class Code(Protocol):
-    """One state of the code, with its texts at hand. `find` makes it the `Modules` of a `Codebase`."""
-
-    @property
-    def state(self) -> CodeState:
-        """Symbols with digests, and versions of packages."""
+class Texts(Protocol):
+    """Sources and their summaries. `find` makes it the `Modules` of a `Codebase`."""
 
     def source(self, module: str) -> Source | None:
         """The source of a module by its canonical name."""
 
     def find(self, name: str) -> ModuleSummary | None:
         """The summary of the module that `import name` reaches."""
+
+
+class Code(Texts, Protocol):
+    """One state of the code, with its texts at hand."""
+
+    @property
+    def state(self) -> CodeState:
+        """Symbols with digests, and versions of packages."""
 
 
 class StoredCode:
@@ -76,7 +80,7 @@ class StoredCode:
         return ends[0] if len(ends) == 1 else name
 
 
-def text_of(code: Code, symbol: Symbol) -> str | None:
+def text_of(code: Texts, symbol: Symbol) -> str | None:
     """The lines of a definition, of all its bindings where it has several; None if this code has none of that name."""
     source, spans = code.source(module_of(symbol)), spans_of(code, symbol)
     if source is None or not spans:
@@ -86,7 +90,7 @@ def text_of(code: Code, symbol: Symbol) -> str | None:
     return "\n".join("\n".join(lines[first - 1 : last]) for first, last in spans) + "\n"
 
 
-def spans_of(code: Code, symbol: Symbol) -> list[tuple[int, int]]:
+def spans_of(code: Texts, symbol: Symbol) -> list[tuple[int, int]]:
     """The first and last lines of each binding of a symbol; for a module's top level, of each statement."""
     summary = code.find(module_of(symbol))
     if summary is None:

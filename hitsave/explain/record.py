@@ -82,6 +82,7 @@ class Change(Record):
 OUTCOMES = {
     "hit": "reused",
     "survived": "reused: what was edited did not run in this call",
+    "blessed": "reused: somebody vouched for the edit",
     "new": "first call of this function",
     "arguments": "new arguments",
     "code": "code changed",
@@ -116,7 +117,7 @@ class Explanation(Record):
     @property
     def is_hit(self) -> bool:
         """Whether the stored result is used."""
-        return self.outcome in ("hit", "survived")
+        return self.outcome in ("hit", "survived", "blessed")
 
     def text(self, *, diff: bool = True) -> str:
         """The explanation for people, several lines, with diffs unless `diff` is False."""

@@ -141,8 +141,8 @@ class Standings:
         cut = frozenset(child.symbol for child in seen.children)
         group = (evaluation.key.fingerprint, seen.ran, seen.reached, seen.carried, seen.earlier, seen.complete, cut)
         if group not in self._unchanged:
-            now = _narrowed(self._files, self._codebase, evaluation)
-            then = _narrowed(*stored, evaluation)
+            now = narrowed_closure(self._files, self._codebase, evaluation)
+            then = narrowed_closure(*stored, evaluation)
             old = dict(stored[0].state.versions)
             versions = self._versions(now.packages).items()
             same_versions = all(old.get(name, version) == version for name, version in versions)
@@ -156,7 +156,7 @@ class Standings:
         )
 
 
-def _narrowed(modules: Modules, codebase: Codebase, evaluation: Evaluation) -> Closure:
+def narrowed_closure(modules: Modules, codebase: Codebase, evaluation: Evaluation) -> Closure:
     """The closure of what ran in `evaluation`, as the evaluator takes it, without the memoised calls it made."""
     seen = evaluation.observed
     starts = {evaluation.key.symbol, *seen.carried, *seen.reached}
