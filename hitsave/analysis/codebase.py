@@ -101,7 +101,7 @@ class Codebase:
         entity = self.find(module, qualname)
         if entity is None:
             raise UnknownSymbol(f"{symbol}: {name} defines no {qualname}", hint=f"hitsave deps {name} lists its names.")
-        if reach.ran is not None and symbol not in reach.ran and symbol in reach.earlier:
+        if reach.ran is not None and symbol in reach.earlier:
             reach.start_earlier(entity)
         else:
             reach.start(entity)

@@ -102,6 +102,11 @@ class Entity:
         self.mro: tuple[tuple[Entity, ...], tuple[str, ...]] | None = None
 
     @property
+    def is_only_import(self) -> bool:
+        """Does the module only import the name?"""
+        return not (self.has_function or self.is_class or self.has_value)
+
+    @property
     def name(self) -> str:
         """The last part of the qualified name."""
         return self.qualname.rpartition(".")[2]

@@ -180,8 +180,14 @@ def _global_item(w: Walker, key: ast.expr) -> str | None:
 
 
 def _constant_item(w: Walker, value: Any, key: object) -> str | None:
-    """`os.environ["K"]`: "", as it is no chain; None for anything else."""
+    """`os.environ["K"]`: "", as it is no chain; `sys.modules["m"]`: the module; None for anything else."""
     chain = chain_of(value) if isinstance(key, str) else None
+    if chain == "sys.modules":
+        w.emit(chain)
+        w.emit(repr(key))
+        module = f"@{key}|"
+        w.reads[module] = w.reads.get(module, value.lineno << 8) | w.mode
+        return module
     if chain is not None and chain.rpartition(".")[2] == "environ":
         w.emit(chain)
         w.emit(repr(key))

@@ -156,7 +156,11 @@ class Resolver:
         if entity.has_import:
             for definition in entity.definitions:
                 if definition.__class__ is Import:
-                    things += self._import(entity.module, definition, trace)  # type: ignore[arg-type]
+                    # What the import leads through doesn't count, only where it leads: a re-export may move.
+                    inner = Trace()
+                    things += self._import(entity.module, definition, inner)  # type: ignore[arg-type]
+                    trace.missing |= inner.missing
+                    trace.entities.update(dict.fromkeys(e for e in inner.entities if not e.is_only_import))
         if entity.has_function or entity.is_class or entity.has_value:
             things.append(entity)
         return things

@@ -83,6 +83,7 @@ class Frame:
         "bound",
         "declared",
         "depth",
+        "enclosing",
         "is_class",
         "is_comprehension",
         "nonlocals",
@@ -96,6 +97,7 @@ class Frame:
 
     def __init__(self, outer: Frame | None, depth: int, *, is_class: bool = False) -> None:
         self.outer = outer
+        self.enclosing: Frame | None = outer
         self.depth = depth
         self.is_class = is_class
         self.is_comprehension = False
@@ -137,8 +139,8 @@ class Frame:
     def owner(self) -> Frame:
         """The scope that `:=` binds in: this one, or the first around it that isn't a comprehension."""
         frame = self
-        while frame.is_comprehension and frame.outer is not None:
-            frame = frame.outer
+        while frame.is_comprehension and frame.enclosing is not None:
+            frame = frame.enclosing
         return frame
 
     def write(self, write: str) -> None:
@@ -154,11 +156,11 @@ class Frame:
         target = region.reads if self.outer is None else self.outer.reads
         for chain, info in self.reads.items():
             root = root_of(chain)
-            if root not in bound or chain[0] == "@":
+            if declared is not None and root in declared:
+                region.reads[chain] = region.reads.get(chain, info) | info & 255
+            elif root not in bound or chain[0] == "@":
                 known = target.get(chain)
                 target[chain] = info if known is None else known | info & 255
-            elif declared is not None and root in declared:
-                region.reads[chain] = region.reads.get(chain, info) | info & 255
             else:
                 self._read_local(chain, info, region, target)
         if self.passed:

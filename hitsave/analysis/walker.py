@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from hitsave.analysis.scopes import Frame, Region
+from hitsave.analysis.scopes import BodyFrame, Frame, Region
 from hitsave.analysis.summary import READ
 from hitsave.digest import Digest, digest_text
 
@@ -85,9 +85,10 @@ class Walker:
         """Open a scope; give what it returns to `leave`."""
         frame = self.frame
         saved: Saved = (frame, self.reads, self.mode, self.inside)
-        outer = frame.outer if frame.is_class else frame
+        outer = frame.outer if frame.is_class or frame.__class__ is BodyFrame else frame
         depth = frame.depth + 1 if is_function else frame.depth
         self.frame = Frame(outer, depth, is_class=is_class)
+        self.frame.enclosing = frame
         self.reads = self.frame.reads
         self.mode = READ
         return saved
