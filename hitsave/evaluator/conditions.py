@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 ABSENT = Digest("")
 UNLOADED = Digest("unloaded")
 UNSET = ""
+# No environment variable can have this name: the working folder, relative to the project's root.
+FOLDER = "=folder"
 CHUNK_BYTES = 1 << 20
 # A file written this recently may be written again within the same tick of its clock (git's "racily clean" rule).
 RACY_NS = 2_000_000_000
@@ -66,9 +68,10 @@ class Conditions:
         signature = stat_signature(self._project.absolute(recorded))
         return Digest(f"{signature[4] >> 12:o}") if signature else ABSENT
 
-    @staticmethod
-    def variable(name: str) -> str:
-        """The digest of an environment variable's value, UNSET if it has none."""
+    def variable(self, name: str) -> str:
+        """The digest of an environment variable's value, UNSET if it has none; of the working folder for FOLDER."""
+        if name == FOLDER:
+            return self._folder(os.getcwd())
         value = variables.read(name)
         return UNSET if value is None else digest_text(value)
 
@@ -121,13 +124,17 @@ class Conditions:
             found.append(FileRead(recorded, self.exists(recorded), "exists"))
         return tuple(sorted(found, key=lambda read: (read.path, read.kind)))
 
-    @staticmethod
-    def variables_seen(sight: Sight) -> tuple[tuple[str, str], ...]:
+    def variables_seen(self, sight: Sight) -> tuple[tuple[str, str], ...]:
         """The variables that `sight` read, with the digests of their values then, sorted."""
         seen = [(name, UNSET if value is None else digest_text(value)) for name, value in sight.variables.items()]
+        if sight.folder:
+            seen.append((FOLDER, self._folder(sight.folder)))
         return tuple(sorted(seen))
 
     # -- private -----------------------------------------------------------------------------------------------------
+
+    def _folder(self, path: str) -> Digest:
+        return digest_text(self._project.relative(os.path.join(path, "_")))
 
     def _content(self, path: str, signature: tuple[int, ...]) -> Digest:
         known = self._files.get(path)

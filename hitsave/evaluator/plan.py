@@ -18,6 +18,7 @@ from hitsave.evaluator.conditions import UNLOADED
 from hitsave.evaluator.guard import Check, always, compile_guard, never
 from hitsave.evaluator.live import BY_DEFINITION, LiveValues, is_steady
 from hitsave.evaluator.nested import Lifted, counted_cells
+from hitsave.evaluator.state import function_in
 from hitsave.evaluator.typed import Typed
 from hitsave.evaluator.wrapper import guard_with, unguard
 from hitsave.importhook.codes import nested
@@ -147,6 +148,10 @@ class Planner:
     def memos(self) -> list[Memo]:
         """All memoised functions that were called in this process and are still alive."""
         return [memo for known in list(self._memos.values()) if (memo := known()) is not None]
+
+    def carried_plans(self) -> dict[tuple[Symbol, frozenset[Symbol]], Plan]:
+        """{(function, code that its arguments carried): plan} of calls with code among their arguments."""
+        return dict(self._carrying)
 
     # -- plans -------------------------------------------------------------------------------------------------------
 
@@ -281,7 +286,9 @@ class Planner:
         ran, gap = self._what_ran(plan, sight)
         earlier = () if gap else self._earlier(plan, ran)
         known = {name for name, _ in static.pairs}
-        left = plan.writers if gap else plan.writers & {*ran, *earlier}
+        left = plan.writers if gap else self._left_state(plan, {*ran, *earlier})
+        if not gap:
+            earlier = tuple(sorted({*earlier, *left}))
         reached = tuple(sorted({*left, *(name for name in ran if name not in known)}))
         cut = {child.symbol for child, _ in sight.children}
         starts = {*plan.base, *reached}
@@ -327,11 +334,27 @@ class Planner:
         """Functions of the closure that didn't run now but may have run before, and so may have left state."""
         return tuple(name for name in plan.closure.functions if name not in ran and self._may_have_run(name))
 
+    def _left_state(self, plan: Plan, candidates: set[Symbol]) -> frozenset[Symbol]:
+        """Functions that may have left the state that has no digest: its writers that ran, and who gave them what."""
+        left = plan.writers & candidates
+        if any(self._takes_arguments(name) for name in left):
+            left |= self._ran_ever()
+        return left
+
+    def _takes_arguments(self, name: Symbol) -> bool:
+        holder, attribute = self.live.holder(name)
+        function = None if holder is None else function_in(holder.__dict__.get(attribute))
+        return function is None or function.__code__.co_argcount > isinstance(holder, type)
+
     def _may_have_run(self, name: Symbol) -> bool:
+        return name in self._ran_ever() or self.book.loaded_before_observation(module_of(name))
+
+    def _ran_ever(self) -> set[Symbol]:
+        """The project's functions that were seen to run in this process."""
         if self._ever_seen < len(running.ever):
             self._ever_seen = len(running.ever)
             self._ever = {found for code in list(running.ever) if (found := self.book.symbol_of_code(code)) is not None}
-        return name in self._ever or self.book.loaded_before_observation(module_of(name))
+        return self._ever
 
     def _values_at_entry(self, plan: Plan, closure: Closure, sight: Sight) -> tuple[tuple[Symbol, Digest], ...]:
         """Digests as they were when the evaluation began; as they are now for modules that it imported itself."""

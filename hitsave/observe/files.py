@@ -66,7 +66,7 @@ def stat_signature(path: str) -> tuple[int, ...]:
 def is_input(path: str) -> bool:
     """Whether reading `path` (absolute) makes a result depend on it."""
     return not (
-        path.startswith(_NOT_INPUT)
+        (path.startswith(_NOT_INPUT) and not path.startswith("/dev/shm/"))  # a disk in memory
         or path.endswith((".pyc", ".so", ".pyd", ".dll", ".dylib"))
         or f"{os.sep}site-packages{os.sep}" in path
         or f"{os.sep}dist-packages{os.sep}" in path
@@ -80,6 +80,7 @@ def looked_at(path: Any, *, closely: bool) -> None:
     if sights:
         absolute = _absolute(path)
         if absolute is not None and is_input(absolute):
+            _note_folder(sights, path)
             for sight in sights:
                 (sight.stats if closely else sight.existence).setdefault(absolute, stat_signature(absolute))
 
@@ -108,6 +109,7 @@ def _opened(sights: Any, path: Any, mode: Any, flags: Any) -> None:
     absolute = _absolute(path)
     if absolute is None or not is_input(absolute):
         return
+    _note_folder(sights, path)
     writes = bool(flags & WRITES) if isinstance(flags, int) else bool(mode and set(mode) & set("wax+"))
     fresh = bool(flags & os.O_TRUNC or flags & os.O_WRONLY) if isinstance(flags, int) else mode[:1] in ("w", "x")
     for sight in sights:
@@ -122,8 +124,16 @@ def _opened(sights: Any, path: Any, mode: Any, flags: Any) -> None:
 def _listed(sights: Any, path: Any) -> None:
     absolute = _absolute("." if path is None else path)
     if absolute is not None and is_input(absolute + os.sep):
+        _note_folder(sights, "." if path is None else path)
         for sight in sights:
             sight.directories.setdefault(absolute, stat_signature(absolute))
+
+
+def _note_folder(sights: Any, path: Any) -> None:
+    """A relative path means another file where the working folder is another."""
+    if not isinstance(path, int) and not os.path.isabs(path):
+        for sight in sights:
+            sight.folder = sight.folder or os.getcwd()
 
 
 def _absolute(path: Any) -> str | None:

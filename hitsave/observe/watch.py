@@ -19,6 +19,7 @@ class Sight:
         "children",
         "codes",
         "directories",
+        "folder",
         "existence",
         "files",
         "gap",
@@ -37,6 +38,7 @@ class Sight:
         self.directories: dict[str, tuple[int, ...]] = {}
         self.stats: dict[str, tuple[int, ...]] = {}  # looked at, not opened: getmtime(), getsize() …
         self.existence: dict[str, tuple[int, ...]] = {}  # asked for only: exists(), isfile() …
+        self.folder = ""  # the working folder, if a relative path was looked up in it
         self.written: set[str] = set()
         self.variables: dict[str, str | None] = {}  # name -> value when it was first read
         self.children: list[Any] = []
@@ -55,6 +57,7 @@ class Sight:
             for name, value in getattr(child, seen).items():
                 mine.setdefault(name, value)
         self.written |= child.written
+        self.folder = self.folder or child.folder
         self.children += child.children
         self.unpure |= child.unpure
         self.gap = self.gap or child.gap
