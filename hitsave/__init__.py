@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hitsave.evaluator.memo import CacheInfo
     from hitsave.functions import MemoFunction
     from hitsave.importhook import install_import_hook
+    from hitsave.live.reloading import reload
     from hitsave.reporting import Report, report
     from hitsave.session import Session, configure, isolated
     from hitsave.values import register_codec, register_hasher
@@ -42,9 +43,11 @@ __all__ = [
     "experiment",
     "install_import_hook",
     "isolated",
+    "live",
     "memo",
     "register_codec",
     "register_hasher",
+    "reload",
     "report",
 ]
 
@@ -63,10 +66,12 @@ _HOME = {
     "experiment": "decorators",
     "install_import_hook": "importhook",
     "isolated": "session",
+    "live": "live",
     "load_ipython_extension": "notebook",
     "memo": "decorators",
     "register_codec": "values",
     "register_hasher": "values",
+    "reload": "live.reloading",
     "report": "reporting",
     "unload_ipython_extension": "notebook",
 }
@@ -76,9 +81,39 @@ def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if home == "decorators":
+        _offer_live()
+    if home == name:  # the package itself, which can be called
+        return __import__(f"{__name__}.{home}", fromlist=["*"])
     found = getattr(__import__(f"{__name__}.{home}", fromlist=[name]), name)
     globals()[name] = found
     return found
+
+
+def _offer_live() -> None:
+    """Let sessions be live where somebody is likely to edit code while the process runs."""
+    from hitsave import joining
+
+    if not joining.when_made:
+        joining.when_made.append(_join_live)
+
+
+def _join_live(session: Session) -> None:
+    mode = session.config.live
+    if mode == "auto":
+        import sys
+
+        # A prompt, a notebook, or a server: everything else is over before its code is edited.
+        interactive = sys.flags.interactive or hasattr(sys, "ps1") or "IPython" in sys.modules
+        if not interactive and sys.modules.keys().isdisjoint(_SERVERS):
+            return
+    if mode != "off":
+        from hitsave.live.starting import join
+
+        join(session)
+
+
+_SERVERS = ("uvicorn", "gunicorn", "hypercorn", "werkzeug.serving", "django.core.servers", "tornado.httpserver")
 
 
 def __dir__() -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from hitsave import joining
 from hitsave.config import Config, load_config
 from hitsave.project import Project, find_project
 
@@ -169,6 +170,8 @@ def current() -> Session:
         import atexit
 
         atexit.register(_close_at_exit)
+        for join in joining.when_made:
+            join(session)
     return session
 
 

@@ -1,0 +1,102 @@
+"""`Marks`: which memoised functions an edit reaches, said to the store at once.
+
+For every memoised function whose code is known (it was called in this process), the fingerprint that its code has on
+disk is compared with those it had before. Those are superseded; if the text comes back, so do they. Marks order
+collection and display, and never decide whether something is a hit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from hitsave.digest import Fingerprint
+from hitsave.importhook import LoadedSources
+from hitsave.record import Record
+from hitsave.store.contract import Mark
+from hitsave.symbol import Symbol
+
+if TYPE_CHECKING:
+    from hitsave.evaluator.plan import Plan
+    from hitsave.session import Session
+
+Options = tuple[frozenset[Symbol], tuple[tuple[str, str], ...], str | None]
+
+
+class Reached(Record):
+    """What an edit did: memoised functions to be computed anew, and those whose earlier results count again."""
+
+    affected: tuple[Symbol, ...]
+    back: tuple[Symbol, ...]
+
+
+class Marks:
+    """The reverse index of one session: memoised function -> the code it was seen to depend on."""
+
+    def __init__(self, session: Session) -> None:
+        from hitsave.evaluator.code import Codebook
+
+        self._session = session
+        nothing = LoadedSources(session.book.loaded.name_of, lambda entry, _: entry)
+        self._disk = Codebook(session.project, nothing, session.disk, session.book.packages)
+        self._seen: dict[tuple[Symbol, Options], set[Fingerprint]] = {}
+        self._now: dict[tuple[Symbol, Options], Fingerprint] = {}
+        self._modules: dict[tuple[Symbol, Options], frozenset[str]] = {}
+
+    def remember(self) -> None:
+        """Take in the plans of every function called so far."""
+        planner = self._session.planner
+        for memo in planner.memos():
+            if memo.plan is not None:
+                self._take(memo.symbol, memo.plan, memo.options.third_party)
+        for (name, _), plan in list(planner.carried_plans().items()):
+            memo = planner.memo(name)
+            if memo is not None:
+                self._take(name, plan, memo.options.third_party)
+
+    def reach(self, modules: Collection[str]) -> Reached:
+        """Compare the code on disk with what is known, for all that depends on `modules`, and set the marks."""
+        self.remember()
+        self._disk.project = self._session.project
+        self._disk.loaded.notice_change()
+        wanted = frozenset(modules)
+        gone: list[Mark] = []
+        current: list[Mark] = []
+        affected: set[Symbol] = set()
+        back: set[Symbol] = set()
+        for key, consulted in list(self._modules.items()):
+            if wanted.isdisjoint(consulted):
+                continue
+            name, (starts, extra, policy) = key
+            closure = self._disk.closure(starts)
+            found = self._disk.fingerprint(closure, extra, policy)
+            self._modules[key] = consulted.union(closure.modules)
+            known = self._seen[key]
+            if found == self._now[key]:
+                continue
+            (back if found in known else affected).add(name)
+            gone += [Mark(name, old) for old in known if old != found]
+            current.append(Mark(name, found))
+            known.add(found)
+            self._now[key] = found
+        if gone:
+            self._session.store.supersede(gone)
+        if current:
+            self._session.store.revive(current)
+        return Reached(tuple(sorted(affected)), tuple(sorted(back)))
+
+    def dependents(self, modules: Collection[str]) -> tuple[Symbol, ...]:
+        """The memoised functions that depend on one of `modules`, as far as is known."""
+        wanted = frozenset(modules)
+        return tuple(sorted({name for (name, _), consulted in self._modules.items() if wanted & consulted}))
+
+    def consulted(self) -> frozenset[str]:
+        """Every module that some memoised function depends on."""
+        return frozenset().union(*self._modules.values())
+
+    def _take(self, name: Symbol, plan: Plan, policy: str | None) -> None:
+        key = name, (plan.starts, plan.extra, policy)
+        self._modules[key] = self._modules.get(key, frozenset()).union(plan.closure.modules)
+        if key not in self._now:
+            self._now[key] = plan.fingerprint
+        self._seen.setdefault(key, set()).add(plan.fingerprint)

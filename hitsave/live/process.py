@@ -1,0 +1,395 @@
+"""`Live`: what a process with a live session does when files change.
+
+    worker thread     events -> batch -> what became of each file -> marks in the store -> is the batch safe to exchange?
+    caller's thread   at the next memoised call (or before the next notebook cell): exchange it, or say why not
+
+A key describes loaded code, so an event that is missed only delays new code; nothing here can make a result wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from hitsave.errors import LiveWarning
+from hitsave.importhook import loaded
+from hitsave.live import events
+from hitsave.live.classify import CHANGED, HALF, MISSING, SAME, Found, classify, compare
+from hitsave.live.debounce import Gatherer
+from hitsave.live.events import LiveEvent, Refusal
+from hitsave.live.folders import choose_folders, git_is_busy
+from hitsave.live.marks import Marks
+from hitsave.live.swap import Refused, Swap, prepare
+from hitsave.live.sweep import Sweep
+from hitsave.live.watcher import RESYNC, Watcher
+from hitsave.observe import watch
+from hitsave.session import Session
+from hitsave.source import Source
+from hitsave.symbol import module_of
+
+# A batch of more paths than this is a checkout: look at every loaded file instead.
+MANY_PATHS = 200
+# Without a word from anybody, look at every loaded file this often.
+SWEEP_TICKS = 30
+
+
+class Live:
+    """The live session of one process. `mode` is "safe" (exchange what is proven safe) or "notify" (only say)."""
+
+    def __init__(self, session: Session, mode: str = "safe", tell: Callable[[LiveEvent], None] | None = None) -> None:
+        self.mode = mode
+        self.session = session
+        self.listeners: list[Callable[[LiveEvent], None]] = [tell] if tell is not None else []
+        self.pid = os.getpid()
+        self._marks = Marks(session)
+        self._sweep = Sweep()
+        self._lock = threading.RLock()  # over what follows: a batch is taken in, or taken over
+        self._pending: dict[str, Source] = {}  # module -> its text on disk, where that isn't what runs
+        self._stuck: dict[str, str] = {}  # module -> digest of a text that can't be parsed, or "" for no file
+        self._batches: list[frozenset[str]] = []  # modules that were saved together
+        self._prepared: list[Swap] = []
+        self._refused: list[tuple[frozenset[str], tuple[Refusal, ...]]] = []  # still to be said on a caller's thread
+        self._told: set[tuple[str, str]] = set()
+        self._watcher: Watcher | None = None
+        self._gatherer: Gatherer | None = None
+        self._ticks = 0
+        self._folders_of = -1
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Watch the folders of the loaded code, on threads that end with the process."""
+        self._gatherer = Gatherer(self._deliver, busy=self._git_is_busy, tick=self._tick)
+        self._watcher = Watcher(self._gatherer.note)
+        self._gatherer.start()
+        self._follow()
+
+    def stop(self) -> None:
+        """Watch no more. What was exchanged stays."""
+        watcher, gatherer = self._watcher, self._gatherer
+        self._watcher = self._gatherer = None
+        if watcher is not None:
+            watcher.stop()
+        if gatherer is not None:
+            gatherer.stop()
+        with self._lock:
+            self._prepared, self._refused = [], []
+            self.session.evaluator.at_entry = None
+
+    def abandon(self) -> None:
+        """In a forked child: the threads are gone, and the parent's locks may be held by nobody."""
+        if self._watcher is not None:
+            self._watcher.abandon()
+        self._watcher = self._gatherer = None
+        self._lock = threading.RLock()
+        self.session.evaluator.at_entry = None
+
+    @property
+    def trouble(self) -> str:
+        """Why there are no file events and files are looked at each second instead; "" if there are."""
+        return self._watcher.trouble if self._watcher is not None else ""
+
+    # -- what changed ------------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Look at every loaded file now, on this thread."""
+        self._deliver(frozenset((RESYNC,)))
+
+    def sync(self) -> None:
+        """Look at every loaded file now, and take over what can be taken over."""
+        self.look()
+        self.take_over()
+
+    def _deliver(self, paths: frozenset[str]) -> None:
+        with self._lock, watch.unseen():
+            began = time.perf_counter()
+            try:
+                self._take_in(paths, began)
+            except Exception as error:  # noqa: BLE001 - on a thread of ours nobody else would hear of it; old code goes on
+                self._tell(LiveEvent("trouble", "", "", detail=repr(error)))
+
+    def _take_in(self, paths: frozenset[str], began: float) -> None:
+        everything = RESYNC in paths or len(paths) > MANY_PATHS
+        modules = self._loaded_files()
+        if everything:
+            wanted = self._sweep.changed(modules)
+        else:
+            wanted = frozenset(map(os.path.realpath, paths))
+            self._sweep.changed(path for path in wanted if path in modules)
+        found = [classify(modules[path], self._complaint) for path in sorted(wanted) if path in modules]
+        for path in [] if everything else sorted(wanted - modules.keys()):
+            self._other_file(path)
+        changed = [each for each in found if self._is_news(each)]
+        if not changed:
+            return
+        reached = self._marks.reach([each.module for each in changed if each.state in (SAME, CHANGED)])
+        self._merge([each.module for each in changed])
+        for each in changed:
+            self._tell(self._event(each, reached.affected, reached.back, time.perf_counter() - began))
+        self._drop_warm([each.module for each in changed])
+        self._prepare()
+
+    def _is_news(self, found: Found) -> bool:
+        """Take in how a file stands; whether that is new."""
+        module = found.module
+        if found.state == SAME:
+            was = module in self._pending or module in self._stuck
+            self._pending.pop(module, None)
+            self._stuck.pop(module, None)
+            return was
+        if found.state in (HALF, MISSING):
+            stuck = str(found.source.digest) if found.source is not None else ""
+            self._pending.pop(module, None)
+            if self._stuck.get(module) == stuck:
+                return False
+            self._stuck[module] = stuck
+            return True
+        assert found.source is not None
+        self._stuck.pop(module, None)
+        known = self._pending.get(module)
+        self._pending[module] = found.source
+        return known is None or known.digest != found.source.digest
+
+    def _event(self, found: Found, affected: Iterable[str], back: Iterable[str], elapsed_s: float) -> LiveEvent:
+        kinds = {SAME: events.UNDONE, CHANGED: events.EDITED, HALF: events.BROKEN, MISSING: events.GONE}
+        symbols: tuple[str, ...] = ()
+        if found.state == CHANGED and found.source is not None:
+            symbols = self._changed_symbols(found.source)
+        return LiveEvent(
+            kinds[found.state], found.module, found.path, symbols, tuple(affected), tuple(back), detail=found.detail,
+            elapsed_s=elapsed_s,
+        )  # fmt: skip
+
+    def _complaint(self, source: Source) -> str:
+        try:
+            compile(source.data, source.path, "exec", dont_inherit=True, flags=0x400)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def _other_file(self, path: str) -> None:
+        """A module that isn't loaded: the next plan has to look at it again, since code may import it when it runs."""
+        module = self.session.book.module_of_file(path)
+        if module is not None and module in self._marks.consulted():
+            reached = self._marks.reach([module])
+            self.session.book.loaded.notice_change()
+            self.session.planner.forget()
+            self._tell(LiveEvent(events.EDITED, module, path, (), reached.affected, reached.back))
+
+    def _drop_warm(self, modules: list[str]) -> None:
+        """Have every function that an edit may reach look again: its results in memory are of the old code."""
+        names = set(self._marks.dependents(modules))
+        if self._pending or self._stuck:
+            self.session.evaluator.at_entry = self.take_over
+        for memo in self.session.planner.memos():
+            if memo.symbol in names or module_of(memo.symbol) in modules:
+                memo.plan = None
+                memo.table.clear()
+        for name in names:
+            self.session.memory.clear(name)
+
+    # -- batches -----------------------------------------------------------------------------------------------------
+
+    def _merge(self, modules: Iterable[str]) -> None:
+        """What was saved together is taken over together; a batch that still waits takes in what touches it."""
+        batch = set(modules)
+        for old in [old for old in self._batches if not old.isdisjoint(batch)]:
+            self._batches.remove(old)
+            batch |= old
+        self._batches.append(frozenset(batch))
+
+    def _prepare(self) -> None:
+        self._prepared, self._refused = [], []
+        kept = []
+        for batch in self._batches:
+            modules = frozenset(name for name in batch if name in self._pending or name in self._stuck)
+            if not modules:
+                continue
+            kept.append(modules)
+            if any(name in self._stuck for name in modules):
+                continue  # half written, or gone: not before all of it is there
+            if self.mode != "safe" and self._is_meant(modules):
+                self._refuse(modules, _only_told(modules))
+            if self.mode != "safe":
+                continue
+            try:
+                self._prepared.append(prepare(self.session, [self._pending[name] for name in sorted(modules)]))
+            except Refused as refused:
+                if self._is_meant(modules):
+                    self._refuse(modules, refused.refusals)
+        self._batches = kept
+        waiting = self._prepared or self._refused
+        self.session.evaluator.at_entry = self.take_over if waiting else None
+
+    def _is_meant(self, modules: frozenset[str]) -> bool:
+        """Whether the texts say something else than what runs: not only other comments, or other lines."""
+        return any(self._changed_symbols(self._pending[name]) for name in modules)
+
+    def _changed_symbols(self, new: Source) -> tuple[str, ...]:
+        book = self.session.book
+        running = book.source(new.module)
+        before = None if running is None else book.summary(running)
+        after = book.summary(new)
+        return ("?",) if before is None or after is None else compare(before, after).symbols
+
+    def _refuse(self, modules: frozenset[str], refusals: tuple[Refusal, ...]) -> None:
+        self._refused.append((modules, refusals))
+        for name in sorted(modules):
+            source = self._pending[name]
+            own = tuple(each for each in refusals if each.symbol.partition(":")[0] == name)
+            self._tell(LiveEvent(events.REFUSED, name, source.path, reasons=own or refusals))
+
+    def take_over(self) -> None:
+        """Exchange what is ready, and say what isn't. On the thread of whoever is about to call something."""
+        if watch.callers():
+            return  # in the middle of an evaluation, which would then belong to neither the old code nor the new
+        if not self._lock.acquire(blocking=False):
+            return  # a batch is being taken in: the next call will see it
+        try:
+            with watch.unseen():
+                self._apply()
+            refused, self._refused = self._refused, []
+            if not self._prepared:
+                self.session.evaluator.at_entry = None
+        finally:
+            self._lock.release()
+        for _, refusals in refused:
+            self._warn(refusals)
+
+    def _apply(self) -> None:
+        prepared, self._prepared = self._prepared, []
+        for swap in prepared:
+            began = time.perf_counter()
+            modules = swap.modules
+            try:
+                applied = swap.apply()
+            except Exception as error:  # noqa: BLE001 - a decorator of a new function raised; all is as it was
+                reason = f"running the new definitions failed: {error!r}"
+                self._refuse(frozenset(modules), (Refusal(modules[0], 0, reason, "mend it, or restart"),))
+                continue
+            if not applied:
+                self._prepare()  # something else changed the process meanwhile
+                return
+            for name in modules:
+                source = self._pending.pop(name)
+                self._tell(
+                    LiveEvent(
+                        events.SWAPPED, name, source.path, tuple(sorted(swap.changed)),
+                        elapsed_s=time.perf_counter() - began,
+                    )
+                )  # fmt: skip
+            self._batches = [batch for batch in self._batches if batch.isdisjoint(modules)]
+
+    def _warn(self, refusals: tuple[Refusal, ...]) -> None:
+        fresh = [each for each in refusals if (each.symbol, each.reason) not in self._told]
+        if not fresh:
+            return
+        self._told.update((each.symbol, each.reason) for each in fresh)
+        first = fresh[0]
+        more = f" (and {len(fresh) - 1} more)" if len(fresh) > 1 else ""
+        where = f" (line {first.line})" if first.line else ""
+        text = f"{first.symbol} was edited{where}, and the old code still runs: {first.reason}{more}"
+        warnings.warn(f"{text}\n  hint: {first.remedy}", LiveWarning, stacklevel=_user_level())
+
+    # -- private -----------------------------------------------------------------------------------------------------
+
+    def _loaded_files(self) -> dict[str, Any]:
+        book = self.session.book.loaded
+        found = {}
+        for name in book.names():
+            one = book.get(name)
+            if one is not None and one.has_text and one.source.path:
+                found[os.path.realpath(one.source.path)] = one
+        return found
+
+    def _follow(self) -> None:
+        """Watch the folders of all code that is loaded by now, and those above them in the project."""
+        watcher = self._watcher
+        if watcher is None:
+            return
+        self._folders_of = loaded().revision
+        project = self.session.project
+        folders = {os.path.dirname(path) for path in self._loaded_files()}
+        watcher.watch(choose_folders(folders, project.root, lambda folder: project.owns(os.path.join(folder, "x.py"))))
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        if self._folders_of != loaded().revision:
+            self._follow()
+        watcher = self._watcher
+        if watcher is not None and (watcher.polls or self._ticks % SWEEP_TICKS == 0):
+            self._deliver(frozenset((RESYNC,)))
+
+    def _git_is_busy(self) -> bool:
+        return git_is_busy(self.session.project.root)
+
+    def _tell(self, event: LiveEvent) -> None:
+        for listener in list(self.listeners):
+            try:
+                listener(event)
+            except Exception as error:  # noqa: BLE001 - the user's callback; it must not stop what it only watches
+                sys.stderr.write(f"hitsave: a callback for live events failed: {error!r}\n")
+
+
+def _only_told(modules: Iterable[str]) -> tuple[Refusal, ...]:
+    reason = 'live is "notify": edits are only reported'
+    return tuple(Refusal(name, 0, reason, 'restart; or set live = "safe"') for name in sorted(modules))
+
+
+OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def _user_level() -> int:
+    """The stack level of the innermost frame that isn't ours."""
+    level, frame = 2, sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(OURS):
+        frame = frame.f_back
+        level += 1
+    return level
+
+
+_current: Live | None = None
+
+
+def current() -> Live | None:
+    """The live session of this process, if there is one."""
+    return _current
+
+
+def begin(session: Session, mode: str, tell: Callable[[LiveEvent], None] | None = None) -> Live:
+    """Start the live session of this process; one that runs goes on, with `tell` as a further listener."""
+    global _current
+    live = _current
+    if live is not None and live.pid == os.getpid() and live.session is session:
+        live.mode = mode
+        if tell is not None:
+            live.listeners.append(tell)
+        return live
+    end()
+    live = _current = Live(session, mode, tell)
+    live.start()
+    return live
+
+
+def end() -> None:
+    """Stop the live session of this process, if there is one."""
+    global _current
+    live, _current = _current, None
+    if live is not None and live.pid == os.getpid():
+        live.stop()
+
+
+def _after_fork() -> None:
+    global _current
+    live, _current = _current, None
+    if live is not None:
+        live.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
