@@ -4,20 +4,25 @@
 
 A Python block whose first line is `# name.py` is a file. In a `console` block, each line that starts with `$ ` is a
 command (`hitsave` and `python` are the ones being tested; others go to the shell), and what follows is its output.
-Blocks of other kinds are left alone. Times, dates and ids differ from run to run; a comparison treats them as equal.
+`<!-- files: etl.py -->` brings in a program from examples/. Blocks of other kinds are left alone.
+
+Times, dates and ids differ from run to run; a comparison treats them as equal.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
 from tests.harness import REPOSITORY, Runner
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FILES = re.compile(r"<!-- files: ([\w.]+) -->")
 VARYING = [
     (re.compile(r"\b\d+(\.\d+)?( |&nbsp;)?(µs|ms|s)\b"), "<time>"),
     (re.compile(r"\b\d+m \d\ds\b"), "<time>"),
@@ -41,6 +46,8 @@ def replay(page: str, run: Runner) -> str:
             text = "".join(f"$ {command}\n{_output(command, run)}" for command in re.findall(r"^\$ (.*)$", text, re.M))
         return f"```{kind}\n{text}```"
 
+    for name in FILES.findall(page):
+        shutil.copy(REPOSITORY / "examples" / name, run.cwd)
     return BLOCK.sub(block, page)
 
 
@@ -63,18 +70,23 @@ def _output(command: str, run: Runner) -> str:
         text=True,
         check=False,
     )
-    return done.stdout.replace(str(run.cwd), "~/hello-hitsave")
+    installed = sysconfig.get_path("purelib")
+    return done.stdout.replace(str(run.cwd), "~/hello-hitsave").replace(installed, "…/site-packages")
+
+
+def replayed(page: Path, base: Path) -> str:
+    """A page with its true output, from a run in an empty Git folder below `base`."""
+    root = base / "hello-hitsave"
+    root.mkdir()
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    return replay(page.read_text(encoding="utf-8"), Runner(cwd=root, cache=base / "cache", config=base / "config"))
 
 
 def main(pages: list[str]) -> None:
     """Rewrite each page in place."""
     for page in map(Path, pages):
         with tempfile.TemporaryDirectory() as folder:
-            base = Path(folder)
-            (base / "hello-hitsave").mkdir()
-            subprocess.run(["git", "init", "-q", str(base / "hello-hitsave")], check=True)
-            run = Runner(cwd=base / "hello-hitsave", cache=base / "cache", config=base / "config")
-            page.write_text(replay(page.read_text(encoding="utf-8"), run), encoding="utf-8")
+            page.write_text(replayed(page, Path(folder)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from hitsave.cli.main import COMMANDS
 from hitsave.cli.manual import manual
 from hitsave.config import SETTINGS
 from tests.harness import REPOSITORY
+from tests.replay import normalised, replayed
 
 DOCS = REPOSITORY / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), *REPOSITORY.glob("*.md")])
@@ -73,3 +74,10 @@ def test_every_decision_is_listed() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_no_page_mentions_a_folder_of_somebodys_machine(page: Path) -> None:
     assert not re.search(r"(?<![\w.])/(work|root|home/\w+|tmp/\w+)/", page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/how-it-works.md"])
+def test_the_output_that_a_page_shows_is_what_its_commands_print(page: str, tmp_path: Path) -> None:
+    path = REPOSITORY / page
+    true = normalised(replayed(path, tmp_path))
+    assert normalised(path.read_text(encoding="utf-8")) == true, f"run: python -m tests.replay {page}"

@@ -66,10 +66,15 @@ def ls(options: argparse.Namespace, output: Output) -> int:
 def add_show(parser: argparse.ArgumentParser) -> None:
     """Options of `hitsave show`."""
     parser.add_argument("name", help="an id (from `hitsave ls`) or a function, whose newest result is shown")
+    parser.add_argument(
+        "--rewritten", action="store_true", help="NAME is a module: show it as the import hook executes it"
+    )
 
 
 def show(options: argparse.Namespace, output: Output) -> int:
     """Show one stored evaluation: its key, its result's size and preview, and what it observed."""
+    if options.rewritten:
+        return _show_rewritten(options, output)
     with open_place(options) as place:
         found = find_entries([options.name], place.store.entries())
     if not found:
@@ -78,6 +83,29 @@ def show(options: argparse.Namespace, output: Output) -> int:
     output.emit(as_dict(entry, full=True))
     for name, value in _facts(entry):
         output.line(f"{name + ':':<13} {value}")
+    return 0
+
+
+def _show_rewritten(options: argparse.Namespace, output: Output) -> int:
+    from hitsave.cli.files import Files
+    from hitsave.explain.render import render_tree
+    from hitsave.importhook import install_import_hook
+
+    with open_place(options) as place:
+        module = options.name.removeprefix("./")
+        if module.endswith(".py"):
+            module = module.removesuffix(".py").replace("/", ".")
+        source = Files(place.project, place.store).source(module)
+        if source is None:
+            raise UsageError(f"the project has no module {module!r}", hint="Write it dotted, or as a path to its file.")
+        hook = install_import_hook(place.project.root)
+        try:
+            tree = hook.rewriting.parse(source.data, source.path, source.module)
+        except SyntaxError as error:
+            raise UsageError(f"{source.path}:{error.lineno}: {error.msg}") from None
+    text = render_tree(tree).rstrip("\n") if tree is not None else ""
+    output.emit({"module": source.module, "rewritten": tree is not None, "text": text})
+    output.line(text if text else f"{source.module} is executed as it is written: nothing in it is decorated")
     return 0
 
 

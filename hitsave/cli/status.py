@@ -24,18 +24,22 @@ CAUSES = 3
 
 @dataclass
 class Row:
-    """One memoised function: its results, how they stand, and why some are stale."""
+    """One memoised function: its results, how they stand, and why some are stale.
+
+    `older` are results of older code that nobody asked for since newer code ran: a run is not expected to compute them.
+    """
 
     symbol: Symbol
     fresh: int = 0
     spared: int = 0
+    older: int = 0
     stale: list[Evaluation] = field(default_factory=list)
     causes: list[str] = field(default_factory=list)
 
     @property
     def results(self) -> int:
         """How many different calls have a result."""
-        return self.fresh + self.spared + len(self.stale)
+        return self.fresh + self.spared + self.older + len(self.stale)
 
     @property
     def recompute_s(self) -> float:
@@ -49,6 +53,7 @@ class Row:
             "results": self.results,
             "fresh": self.fresh,
             "spared": self.spared,
+            "older": self.older,
             "stale": len(self.stale),
             "recompute_s": self.recompute_s,
             "causes": self.causes,
@@ -92,8 +97,10 @@ def _wanted(name: Symbol, patterns: Iterable[str]) -> bool:
 
 def _row(name: Symbol, judge: Judge) -> Row:
     row = Row(name)
+    entries = judge.entries(name)
+    latest = _latest_code(entries)
     groups: dict[Digest, list[Evaluation]] = defaultdict(list)
-    for entry in judge.entries(name):
+    for entry in entries:
         groups[entry.key.arguments].append(entry)
     for group in groups.values():
         states = {judge.standings.of(entry).state for entry in group}
@@ -101,11 +108,26 @@ def _row(name: Symbol, judge: Judge) -> Row:
             row.fresh += 1
         elif SPARED in states:
             row.spared += 1
+        elif newest := [entry for entry in group if entry.key.fingerprint in latest]:
+            row.stale.append(max(newest, key=lambda entry: entry.started))
         else:
-            newest = max(group, key=lambda entry: entry.started)
-            row.stale.append(newest)
+            row.older += 1
     row.causes = _causes(row.stale, judge)
     return row
+
+
+def _latest_code(entries: Iterable[Evaluation]) -> set[str]:
+    """The fingerprints under which the function ran last: one for each set of code that came in with arguments."""
+    last: dict[tuple[Symbol, ...], float] = {}
+    for entry in entries:
+        carried = entry.observed.carried
+        last[carried] = max(last.get(carried, 0.0), entry.started)
+    # What was taken over under new code keeps the time of the run that made it, so several may be the last.
+    times: dict[tuple[tuple[Symbol, ...], str], float] = defaultdict(float)
+    for entry in entries:
+        group = (entry.observed.carried, entry.key.fingerprint)
+        times[group] = max(times[group], entry.started)
+    return {fingerprint for (carried, fingerprint), started in times.items() if started == last[carried]}
 
 
 def _causes(stale: Iterable[Evaluation], judge: Judge) -> list[str]:
@@ -134,26 +156,32 @@ def _print(rows: list[Row], output: Output) -> None:
     if not rows:
         output.remark("no memoised functions here: decorate one with @memo or @experiment")
         return
-    output.table(
-        ("FUNCTION", "RESULTS", "FRESH", "SPARED", "STALE", "RECOMPUTE", "CAUSE"),
+    columns = ["FUNCTION", "RESULTS", "FRESH", "SPARED", "STALE", "OLDER", "RECOMPUTE", "CAUSE"]
+    table = [
         [
-            (
-                short(row.symbol),
-                str(row.results),
-                str(row.fresh),
-                str(row.spared),
-                str(len(row.stale)),
-                time_text(row.recompute_s) if row.stale else "–",
-                _shortened(row.causes),
-            )
-            for row in rows
-        ],
-    )
+            short(row.symbol),
+            str(row.results),
+            str(row.fresh),
+            str(row.spared),
+            str(len(row.stale)),
+            str(row.older),
+            time_text(row.recompute_s) if row.stale else "–",
+            _shortened(row.causes),
+        ]
+        for row in rows
+    ]
+    older = sum(row.older for row in rows)
+    if not older:
+        for line in (columns, *table):
+            del line[5]
+    output.table(columns, table)
     stale, total = sum(len(row.stale) for row in rows), sum(row.results for row in rows)
     spared = sum(row.spared for row in rows)
     said = f"{stale} stale of {total}"
     if spared:
         said += f", {spared} untouched by the edits"
+    if older:
+        said += f", {older} of older code that no run asked for since"
     if stale:
         whole = time_covered(entry for row in rows for entry in row.stale)
         said += f" · about {time_text(whole)} if everything reruns"

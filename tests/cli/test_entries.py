@@ -65,6 +65,15 @@ def test_one_result_is_shown_with_what_it_observed(stored: Runner) -> None:
     assert "accuracy" in by_id
 
 
+def test_a_module_is_shown_as_the_hook_executes_it(stored: Runner, project: Project) -> None:
+    shown = stored.hitsave("show", "lab.py", "--rewritten").ok().stdout
+    assert "@memo.at_site(('lab:double', " in shown
+    project.write({"plain.py": "x = 1  # nothing decorated\n", "broken.py": "def f(:\n"})
+    assert "executed as it is written" in stored.hitsave("show", "plain", "--rewritten").ok().stdout
+    assert stored.hitsave("show", "broken", "--rewritten").exit_code == 2
+    assert stored.hitsave("show", "nowhere", "--rewritten").exit_code == 2
+
+
 def test_showing_what_is_not_stored_is_wrong_usage(stored: Runner) -> None:
     done = stored.hitsave("show", "nothing")
     assert done.exit_code == 2

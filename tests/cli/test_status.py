@@ -92,6 +92,20 @@ def test_undoing_the_edit_makes_it_fresh_again(ran: Runner, project: Project) ->
     assert ran.hitsave("status", "--check").exit_code == 0
 
 
+def test_results_of_older_code_that_no_run_asks_for_are_not_stale(ran: Runner, project: Project) -> None:
+    project.edit("cfg.py", "EPS = 1e-6", "EPS = 1e-8")
+    project.edit("main.py", "train(1.0), train(2.0)", "train(1.0)")
+    assert ran.hitsave("status", "--check").exit_code == 3
+    ran.script("main.py")
+    row = rows(ran)["models:train"]
+    assert (row["results"], row["fresh"], row["older"], row["stale"]) == (2, 1, 1, 0)
+    done = ran.hitsave("status", "--check").ok()
+    assert "of older code that no run asked for since" in done.stdout
+    project.edit("cfg.py", "EPS = 1e-8", "EPS = 1e-7")
+    row = rows(ran)["models:train"]
+    assert (row["older"], row["stale"]) == (1, 1)
+
+
 def test_a_changed_file_is_a_cause(ran: Runner, project: Project) -> None:
     project.write({"data.csv": "3,4\n"})
     assert rows(ran)["models:read"]["causes"] == ["file data.csv changed"]
