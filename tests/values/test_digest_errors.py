@@ -89,7 +89,6 @@ def outside_values(folder: Path) -> dict[str, Any]:
         "connection": sqlite3.connect(":memory:"),
         "lock": threading.RLock(),
         "event": threading.Event(),
-        "local": threading.local(),
         "thread": threading.current_thread(),
         "process": process,
         "frame": sys._getframe(),

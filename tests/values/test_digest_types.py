@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextvars
 import datetime
 import fractions
 import math
 import pathlib
+import threading
 import types
 import weakref
 from typing import Any
@@ -105,6 +107,27 @@ def test_a_class_may_say_what_is_pickled() -> None:
 def test_weak_references_count_by_what_they_refer_to() -> None:
     one, other = Plain(a=1), Plain(a=2)
     assert digest(weakref.ref(one)) != digest(weakref.ref(other))
+
+
+def test_weak_collections_count_by_what_they_hold_now() -> None:
+    one, other = Plain(a=1), Plain(a=2)
+    assert digest(weakref.WeakValueDictionary({1: one})) != digest(weakref.WeakValueDictionary({1: other}))
+    assert digest(weakref.WeakKeyDictionary({one: 1})) != digest(weakref.WeakKeyDictionary({other: 1}))
+    assert (
+        digest(weakref.WeakSet([one, other])) == digest(weakref.WeakSet([other, one])) != digest(weakref.WeakSet([one]))
+    )
+
+
+def test_context_variables_and_thread_locals_count_by_what_they_hold_here() -> None:
+    variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable")
+    local = threading.local()
+    before = digest(variable), digest(local)
+    token = variable.set(1)
+    local.x = 1
+    assert digest(variable) != before[0]
+    assert digest(local) != before[1]
+    variable.reset(token)
+    assert digest(variable) == before[0]
 
 
 def test_exceptions_count_by_arguments_attributes_and_cause_but_not_by_traceback() -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     Rule = Callable[[Any, Canonical], Parts]
 
+# Only these: asked for another, polars may end the program's thread (128 bits: "PanicException").
+_OF_NUMPY = frozenset("Boolean Int8 Int16 Int32 Int64 UInt8 UInt16 UInt32 UInt64 Float32 Float64".split())
+
 
 def find(cls: type) -> Rule | None:
     """The rule for a class of polars or derived from one, or None."""
@@ -51,16 +54,9 @@ def _series(value: Any, _: Canonical) -> Parts:
 
 
 def _content(value: Any) -> object:
-    polars: Any = sys.modules["polars"]
-    dtype = value.dtype
-    if dtype.is_temporal():
+    if value.dtype.is_temporal():
         return value.to_physical().to_numpy()
-    if dtype == polars.Boolean or (dtype.is_numeric() and not dtype.is_decimal()):
-        try:
-            return value.to_numpy()
-        except (polars.exceptions.PolarsError, TypeError):  # 128 bits: NumPy has none
-            return value.to_list()
-    return value.to_list()
+    return value.to_numpy() if str(value.dtype) in _OF_NUMPY else value.to_list()
 
 
 def _class(value: Any) -> object:
