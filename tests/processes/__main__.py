@@ -1,6 +1,6 @@
 """Run programs on several Python versions.
 
-    python -m tests.processes [--python EXECUTABLE]... [--fresh] [WORD]...     programs whose name or file holds a WORD
+python -m tests.processes [--python EXECUTABLE]... [--fresh] [WORD]...     programs whose name or file holds a WORD
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def main() -> int:
         spared = sum(verdict.spared for verdict in verdicts)
         counts = ", ".join(f"{count} {kind.lower()}" for kind, count in wrong.items())
         name = ".".join(map(str, processes.version))
-        print(f"{name}: {len(programs)} programs, {spared} spared by the edit; {counts} ({elapsed_s:.0f} s)", flush=True)
+        print(
+            f"{name}: {len(programs)} programs, {spared} spared by the edit; {counts} ({elapsed_s:.0f} s)", flush=True
+        )
         bad += sum(wrong.values())
         processes.close()
     return 1 if bad else 0
