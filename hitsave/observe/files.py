@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _installed = False
+_OS = frozenset((os.__file__, "<frozen os>", "<frozen genericpath>", "<frozen posixpath>", os.path.__file__))
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # Audit event -> the impurity it shows.
 OUTSIDE = {
@@ -144,6 +145,13 @@ def _absolute(path: Any) -> str | None:
         return os.path.abspath(text) if text and text != ":memory:" else None
     except (TypeError, ValueError, OSError):
         return None
+
+
+def is_ours(frame: Any) -> bool:
+    """Whether `frame` belongs to hitsave or the import system, or to `os` doing something for them."""
+    while frame is not None and frame.f_code.co_filename in _OS:
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.startswith(("<frozen importlib", _OURS))
 
 
 def _on_pythons_behalf() -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from hitsave.observe.files import looked_at
+from hitsave.observe.files import is_ours, looked_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,4 +46,6 @@ def note_look(code: CodeType, frame: Any) -> None:
     above = frame.f_back
     if above is not None and _looks.get(above.f_code):
         return  # `Path.exists` asks `Path.stat`: the question was noted where it was asked
+    if is_ours(above):
+        return  # the import system, or hitsave's part in it, writing byte code
     looked_at(frame.f_locals.get(code.co_varnames[0]), closely=code.co_name in CLOSELY)
