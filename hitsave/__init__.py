@@ -9,7 +9,7 @@ Results outlive the process, are shared by the team, and are used again only whi
 them are unchanged. See docs/tutorial.md.
 
 Importing this loads nothing but itself: every name below comes when it is first used, so that a start-up file can
-import hitsave in every process of a machine.
+import hitsave in every process of a machine. (PYTEST_DONT_REWRITE: pytest then has nothing to say about that.)
 """
 
 from __future__ import annotations

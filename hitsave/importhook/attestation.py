@@ -156,7 +156,7 @@ def _examine(
     bound_s = max(process_bound_s(), asked_s)
     if not on_disk or changed_s is None or changed_s > bound_s:
         return _code_entry(name, path, functions)
-    if is_close(changed_s, bound_s) and not literals_agree(data, path, namespace):
+    if is_close(changed_s, bound_s) and not literals_agree(data, path, namespace, running=whole is not None):
         return _code_entry(name, path, functions)
     # Where the code differs, a loader that transforms it was at work (pytest, a type checker): the text is right, and
     # what they add is not the user's. Python's own loader is another matter: it may have read a stale .pyc.

@@ -22,22 +22,27 @@ if TYPE_CHECKING:
 Function = type(lambda: None)
 
 
-def literals_agree(data: bytes, path: str, namespace: dict[str, Any]) -> bool:
-    """Whether each literal in the text `data` that has a name is what `namespace` holds under that name."""
+def literals_agree(data: bytes, path: str, namespace: dict[str, Any], *, running: bool = False) -> bool:
+    """Whether each literal in the text `data` that has a name is what `namespace` holds under that name.
+
+    A module that is still `running` needn't have got to all of them.
+    """
     try:
         tree: Any = compile(data, path, "exec", PARSE_ONLY, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    return _agree(tree.body, namespace)
+    return _agree(tree.body, namespace, running=running)
 
 
-def _agree(body: list[_ast.stmt], names: dict[str, Any]) -> bool:
+def _agree(body: list[_ast.stmt], names: dict[str, Any], *, running: bool = False) -> bool:
     found = list(_bindings(body))
     bound = [name for name, _ in found]
     for name, node in found:
         if bound.count(name) > 1:
             continue
         if name not in names:
+            if running:
+                continue
             return False
         value = names[name]
         if isinstance(node, _ast.ClassDef):

@@ -1,0 +1,31 @@
+"""The IPython extension: `%load_ext hitsave` in a notebook or an IPython prompt.
+
+    %hitsave                     what was reused and computed in this session
+    %hitsave why train(3)        why this call is answered from the store, or why not; runs nothing
+    %hitsave off, %hitsave on    run everything as if it weren't memoised, and go back
+    %%memo [NAME ...]            memoise a cell: run it only if its code or what it reads has changed
+
+IPython is imported by `magics` alone, which only an extension that is being loaded imports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Called by `%load_ext hitsave`."""
+    from hitsave.importhook import install_import_hook
+    from hitsave.notebook.magics import HitsaveMagics
+
+    install_import_hook()
+    shell.register_magics(HitsaveMagics)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Called by `%unload_ext hitsave`. What is decorated stays decorated."""
+    for kind, name in (("line", "hitsave"), ("cell", "memo")):
+        shell.magics_manager.magics[kind].pop(name, None)
