@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 # or methods of subclasses of its own classes.
 _CALLING = frozenset({"asyncio", "bdb", "codecs", "email", "importlib", "multiprocessing", "selectors", "unittest", "xml"})
 
+# Outside callables that keep a function they are given, and don't call it.
+_KEEPERS = frozenset(
+    "functools.partial functools.partialmethod builtins.dict builtins.list builtins.tuple builtins.set builtins.frozenset "
+    "builtins.len builtins.id builtins.callable builtins.isinstance builtins.staticmethod builtins.classmethod "
+    "builtins.property types.MappingProxyType types.SimpleNamespace weakref.ref collections.OrderedDict "
+    "dataclasses.field operator.itemgetter typing.cast".split()
+)
+
 PICKLERS = frozenset(
     "copy pickle _pickle copyreg shelve multiprocessing concurrent dill cloudpickle joblib dask ray distributed loky".split()
 )
@@ -216,7 +224,10 @@ def _add_passed(
                 given.append(thing.of)
             elif isinstance(thing, Entity):
                 given.append(thing)
-                edges.passed.setdefault(thing, []).extend(c if isinstance(c, Entity) else None for c in callees or [None])
+                called = [c for c in callees if not (isinstance(c, Outside) and c.name in _KEEPERS)]
+                if called or not callees:
+                    passed = edges.passed.setdefault(thing, [])
+                    passed.extend(c if isinstance(c, Entity) else None for c in called or [None])
     for thing in callees:
         if isinstance(thing, Outside) and _calls_methods(thing.name):
             for entity in given:

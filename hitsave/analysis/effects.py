@@ -199,8 +199,11 @@ class Effects:
                     elif self.written(callee).arguments:
                         targets.add(entity.symbol)
         for owner, name in edges.demands:
-            if (member := self.graph.resolver.member(owner, name)) is not None and member.has_function:
+            member = self.graph.resolver.member(owner, name)
+            if member is not None and member.has_function:
                 targets |= self.written(member).targets
+            elif member is None and name == "register":  # of `abc.ABCMeta`: what isinstance says afterwards
+                targets.add(owner.symbol)
         return targets
 
     def _targets_of_statement(self, edges: Edges) -> set[str]:
@@ -286,6 +289,8 @@ class Effects:
                 targets.add(f"{module.name}:*")
             elif write[0] == "~":
                 targets |= self._target_of_chain(module, write[1:])
+            elif write[0] == "^":
+                targets |= self._entities_of_chain(module, write[1:])
                 if write.startswith("~type().") and function is not None:
                     owner = self.graph.own_class(function)
                     if owner is not None:
@@ -298,6 +303,13 @@ class Effects:
                 if owner is not None and (write == "self.__class__" or _receives_class(function)):
                     targets.add(f"^{owner.symbol}.{write[5:] if write != 'self.__class__' else '*'}")
         return targets
+
+    def _entities_of_chain(self, module: Module, chain: str) -> set[str]:
+        """The project symbols that a chain goes through or ends at."""
+        trace = Trace()
+        things = self.graph.resolver.chain(module, chain, trace)
+        found = {thing.symbol for thing in things if isinstance(thing, Entity)}
+        return found | {entity.symbol for entity in trace.entities if entity.has_value}
 
     def _target_of_chain(self, module: Module, chain: str) -> set[str]:
         """The symbols that changing what `chain` names, or setting it, changes."""

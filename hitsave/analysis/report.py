@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hitsave.analysis.graph import Graph
     from hitsave.analysis.reach import Reach
 
+SUBCLASSES = "__subclasses__"
 # Reading one of these looks at a function or class without running it.
 _DOCUMENTATION = frozenset({"__doc__", "getdoc", "inspect.getdoc", "help", "inspect.cleandoc"})
 _SIGNATURES = frozenset({
@@ -44,7 +45,7 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
             is_constant = all(d.__class__ is Value and d.is_literal for d in entity.definitions)  # type: ignore[attr-defined]
             rebound = effects.is_written(entity, reach.active)
             (constants if is_constant and not rebound else live).append(entity.symbol)
-    live = list({*live, *map(Symbol, effects.set_elsewhere(reach))}.difference(constants))
+    live = list({*live, *map(Symbol, effects.set_elsewhere(reach)), *_subclasses_asked(reach)}.difference(constants))
     writers = effects.writers(live, reach.active) if live else []
     for entity in reach.defined:
         if entity not in reach.levels:
@@ -52,6 +53,8 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
             pairs[entity.symbol] = digest_text(" ".join(headers))
     for module, digest in _statement_digests(reach).items():
         pairs[symbol(module.name)] = digest
+    if seen.documentation:
+        pairs.update(_module_documentation(graph, reach))
     environment, is_dynamic = seen.environment()
     return Closure(
         tuple(starts),
@@ -68,6 +71,24 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
         tuple([(Symbol(name), Symbol(function)) for name, function in writers]),
         tuple(sorted([m.name for m in reach.active])),
     )
+
+
+def _subclasses_asked(reach: Reach) -> list[Symbol]:
+    """`m:C.__subclasses__` for each class whose subclasses are asked for: which there are depends on what is loaded."""
+    everywhere = SUBCLASSES in reach.names
+    owners = {owner for edges, _, _ in reach.edges for owner, name in edges.demands if name == SUBCLASSES}
+    return [Symbol(f"{owner.symbol}.{SUBCLASSES}") for owner in (reach.classes if everywhere else owners)]
+
+
+def _module_documentation(graph: Graph, reach: Reach) -> dict[Symbol, Digest]:
+    """The docstrings of modules whose `__doc__` is read."""
+    found: dict[Symbol, Digest] = {}
+    for edges, _, _ in reach.edges:
+        for name in edges.missing:
+            module, _, missing = name.partition(":")
+            if missing == "__doc__" and (home := graph.resolver.module(module)) is not None:
+                found[Symbol(name)] = digest_text(home.summary.doc)
+    return found
 
 
 class _Seen:

@@ -200,6 +200,8 @@ class Resolver:
         if found:
             return found
         if name.startswith("__"):
+            if name == "__doc__":
+                trace.missing.add(f"{module.name}:__doc__")
             return (UNKNOWN,)
         getter = module.entity("__getattr__")
         if getter is not None:

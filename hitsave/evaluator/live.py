@@ -73,7 +73,7 @@ class LiveValues:
             holder, attribute = self.holder(name)
             if holder is None:
                 continue
-            value = _attributes(holder) if attribute == EVERYTHING else holder.__dict__.get(attribute, MISSING)
+            value = _held(holder, attribute)
             if value is MISSING:
                 found[name] = ABSENT
                 continue
@@ -130,6 +130,18 @@ def is_steady(value: Any) -> bool:
     if function is not None:
         return not holds_state(function)
     return isinstance(value, _STEADY) and (type(value) in _STEADY or isinstance(value, type))
+
+
+def _held(holder: Any, attribute: str) -> Any:
+    if attribute == EVERYTHING:
+        return _attributes(holder)
+    if attribute == "__subclasses__" and isinstance(holder, type):
+        return [_subclasses(holder)]  # a list: which there are can change
+    return holder.__dict__.get(attribute, MISSING)
+
+
+def _subclasses(cls: type) -> list[Any]:
+    return [[one, _subclasses(one)] for one in type.__subclasses__(cls)]
 
 
 def _attributes(holder: Any) -> Any:
