@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
     from types import FunctionType
-    from typing import Any, Protocol, TypeVar
+    from typing import Any, Protocol, TypeVar, overload
 
-    from typing_extensions import ParamSpec
+    from typing_extensions import Concatenate, ParamSpec
 
     from hitsave.analysis import Closure
     from hitsave.evaluator.memo import CacheInfo, Memo
     from hitsave.explain.record import Explanation
 
     P = ParamSpec("P")
+    Q = ParamSpec("Q")
     R = TypeVar("R")
     R_co = TypeVar("R_co", covariant=True)
     D = TypeVar("D")
@@ -37,6 +38,15 @@ if TYPE_CHECKING:
 
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
             """The result: stored, or computed and stored."""
+
+        @overload
+        def __get__(self, instance: None, owner: type | None = None, /) -> MemoFunction[P, R_co]: ...
+        @overload
+        def __get__(
+            self: MemoFunction[Concatenate[Any, Q], R_co], instance: object, owner: type | None = None, /
+        ) -> Callable[Q, R_co]: ...
+        def __get__(self, instance: object, owner: type | None = None, /) -> Any:
+            """Bound like any function: as a method of `instance`."""
 
         def is_cached(self, *args: P.args, **kwargs: P.kwargs) -> bool:
             """Whether the call would be answered without running the body. Runs and loads nothing."""

@@ -83,7 +83,8 @@ class Codebook:
             # Nothing was loaded since, or nothing that changes an answer. (A file that isn't loaded yet may have been
             # edited: when a call imports it, the revision moves, and its evaluation isn't stored.)
             known[2] = self._revision
-            return known[0]
+            closure: Closure = known[0]
+            return closure
         kept = self._kept(key)
         if kept is None:
             kept = self._compute(key)

@@ -293,12 +293,12 @@ class Planner:
         cut = {child.symbol for child, _ in sight.children}
         starts = {*plan.base, *reached}
         shape = (frozenset(starts), None if gap else frozenset(ran), earlier, frozenset(cut))
-        known = plan.narrowings.get(shape)
-        if known is None or sight.revision != self.book.loaded.revision:
+        narrowing = plan.narrowings.get(shape)
+        if narrowing is None or sight.revision != self.book.loaded.revision:
             closure = self.book.closure(shape[0], ran=shape[1], earlier=earlier, cut=cut)
             fingerprint = self.book.fingerprint(closure, plan.extra, asked.memo.options.third_party)
-            known = plan.narrowings[shape] = (closure, fingerprint)
-        closure, fingerprint = known
+            narrowing = plan.narrowings[shape] = (closure, fingerprint)
+        closure, fingerprint = narrowing
         return Narrowed(
             fingerprint,
             () if gap else tuple(sorted(ran)),

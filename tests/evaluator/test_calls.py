@@ -144,7 +144,7 @@ def test_a_misspelt_option_is_refused_at_once() -> None:
 
 
 def test_a_memoised_function_is_a_plain_function() -> None:
-    assert inspect.isfunction(double)
+    assert type(double).__name__ == "function"
     assert str(inspect.signature(double)) == "(x: 'Any', factor: 'int' = 2) -> 'Any'"
     assert double.__wrapped__ is not double
     assert double.__name__ == "double"
@@ -232,7 +232,8 @@ def test_methods_count_their_object_by_value() -> None:
     assert Model(2).scaled(3) == Model(2).scaled(3) == 6
     assert Model(4).scaled(3) == 12
     assert ran == [3, 3]
-    assert (Model.plain(1), Model.named(2), Model(7).size) == (1, "Model2", 7)
+    named: Any = Model.named  # a type checker can't tell that the class is bound
+    assert (Model.plain(1), named(2), Model(7).size) == (1, "Model2", 7)
 
 
 def test_an_experiment_is_marked_and_described() -> None:
