@@ -49,6 +49,7 @@ class Written:
         self.arguments = arguments
 
 
+REGISTERED = "register()"  # `Abstract.register(Concrete)`
 NOTHING = Written(frozenset(), arguments=False)
 
 
@@ -203,7 +204,7 @@ class Effects:
             if member is not None and member.has_function:
                 targets |= self.written(member).targets
             elif member is None and name == "register":  # of `abc.ABCMeta`: what isinstance says afterwards
-                targets.add(owner.symbol)
+                targets.add(f"{owner.symbol}.{REGISTERED}")
         return targets
 
     def _targets_of_statement(self, edges: Edges) -> set[str]:

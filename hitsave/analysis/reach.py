@@ -179,6 +179,9 @@ class Reach:
         while stack:
             entity, known = stack.pop()
             self._expand(entity, known, self.levels[entity])
+            if not stack and self._subclasses_wanted:
+                for module in list(self.active):
+                    self._reach_subclasses(module)
 
     def _expand(self, entity: Entity, known: int, level: int) -> None:
         if self._construct_only:  # what definitions run, ran before
@@ -285,6 +288,10 @@ class Reach:
         for construct, _ in edges.opaque:
             if construct in ("globals", "exec", "eval") and source is not None:
                 self._reach_module(source.module, level, source)
+                for star in source.module.summary.stars:
+                    taken = self.graph.resolver.imported(source.module, star)
+                    if isinstance(taken, Module):
+                        self._reach_module(taken, level, source)
 
     def _calls_what_it_is_given(self, callee: Entity) -> bool:
         if callee.is_class:
@@ -326,6 +333,8 @@ class Reach:
                         self.mention(member, MENTION, entity)
             return
         if not known:
+            if self.effects is not None:
+                self._want_effects((f"{entity.symbol}.register()",), entity)
             for ancestor in resolver.mro(entity)[0][1:]:
                 self.mention(ancestor, SHAPE, entity)
             for member in entity.module.members_of(entity.qualname):
@@ -417,6 +426,8 @@ class Reach:
         if demands.get(name, 0) >= level:
             return
         demands[name] = level
+        if name == "__subclasses__":
+            self._want_subclasses(level)
         resolver = self.graph.resolver
         self.mention(owner, SHAPE if name else PRESENT, source)
         if not name:
@@ -461,8 +472,6 @@ class Reach:
 
     def _want_subclasses(self, level: int) -> None:
         self._subclasses_wanted = max(level, self._subclasses_wanted)
-        for module in list(self.active):
-            self._reach_subclasses(module)
 
     def _reach_subclasses(self, module: Module) -> None:
         for name in module.summary.definitions:
@@ -560,9 +569,6 @@ class Reach:
         """Note that a module is imported, and so are all that it imports."""
         new = self.graph.import_closure(module) - self.active
         self.active |= new
-        if self._subclasses_wanted:
-            for found in new:
-                self._reach_subclasses(found)
         if self.effects is not None:
             for found in new:
                 targets = self.effects.of_module(found)

@@ -53,8 +53,7 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
             pairs[entity.symbol] = digest_text(" ".join(headers))
     for module, digest in _statement_digests(reach).items():
         pairs[symbol(module.name)] = digest
-    if seen.documentation:
-        pairs.update(_module_documentation(graph, reach))
+    pairs.update(_module_documentation(graph, reach))
     environment, is_dynamic = seen.environment()
     return Closure(
         tuple(starts),
