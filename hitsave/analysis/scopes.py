@@ -259,9 +259,9 @@ class Frame:
             for kind, rest in self._expand(write[1:]):
                 if not kind:
                     if self.outer is None or (self.declared and root_of(rest) in self.declared):
-                        region.writes.add("~" + rest)
+                        region.writes.add(write[0] + rest)
                     else:
-                        self.outer.write("~" + rest)
+                        self.outer.write(write[0] + rest)
                     continue
                 names = attributes_of(rest)
                 if kind == RECEIVER:

@@ -7,6 +7,7 @@ from ast import Constant
 from typing import TYPE_CHECKING
 
 from hitsave.analysis.expressions import arguments, chain_of, text_ends
+from hitsave.analysis.scopes import BodyFrame
 from hitsave.analysis.summary import MUTATES_UNKNOWN
 from hitsave.analysis.walker import FILENAME, SPECIAL, Walker
 
@@ -29,13 +30,24 @@ def _special(*names: str) -> Callable[[Callable[[Walker, ast.Call, str], str | N
     return register
 
 
-def is_globals(node: ast.expr) -> bool:
-    """Is this `globals()`?"""
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "globals"
-
-
 def _builtin(callee: str) -> bool:
     return "." not in callee or callee.startswith("builtins.")
+
+
+def is_globals(node: ast.expr, w: Walker) -> bool:
+    """Is this `globals()`, or what is the same at module level, `vars()` or `locals()`?"""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args):
+        return False
+    name = node.func.id
+    return name == "globals" or (name in ("vars", "locals") and w.frame.__class__ is BodyFrame)
+
+
+@_special("update_wrapper")
+def _update_wrapper(w: Walker, node: ast.Call, callee: str) -> str | None:
+    wrapper = chain_of(node.args[0]) if node.args else None
+    if wrapper is not None:
+        w.frame.write("~" + wrapper)
+    return None
 
 
 @_special("super")
@@ -103,11 +115,14 @@ def _note_pattern(w: Walker, receiver: str, prefix: str, suffix: str, line: int)
     w.frame.patterns.add((receiver, prefix, suffix, line))
 
 
-@_special("vars", "dir")
+@_special("vars", "dir", "locals")
 def _vars(w: Walker, node: ast.Call, callee: str) -> str | None:
     if not _builtin(callee):
         return None
     arguments(w, node, callee)
+    if is_globals(node, w):
+        w.region.opaque.add(("globals", node.lineno))
+        return "globals()"
     if not node.args:
         w.region.opaque.add(("locals", node.lineno))
     else:
@@ -137,7 +152,7 @@ def _exec(w: Walker, node: ast.Call, callee: str) -> str | None:
             return ""
         for statement in tree.body:
             w.visit(statement)
-    elif len(node.args) > 1 and not is_globals(node.args[1]):
+    elif len(node.args) > 1 and not is_globals(node.args[1], w):
         w.region.opaque.add(("exec in a namespace", node.lineno))  # sees what it is given, not the module
     else:
         w.region.opaque.add((callee.rpartition(".")[2], node.lineno))

@@ -152,7 +152,7 @@ def _expression(w: Walker, node: ast.Expr) -> None:
     chain = w.visit(value)
     # Outside functions a method called for its effect is taken to change its object.
     if chain and w.frame.__class__ is BodyFrame and chain[-2:] == "()" and "." in chain:
-        w.frame.write("~" + chain[:-2].rpartition(".")[0])
+        w.frame.write("^" + chain[:-2].rpartition(".")[0])
 
 
 @handles("Assign")
@@ -242,7 +242,7 @@ def store(w: Walker, target: Any, held: str = UNKNOWN) -> None:
         note_store(w, base, target.attr)
     elif kind is ast.Subscript:
         w.emit("[=")
-        if w.frame.__class__ is BodyFrame and is_globals(target.value):
+        if w.frame.__class__ is BodyFrame and is_globals(target.value, w):
             _store_global(w, target.slice)
             return
         mode, w.mode = w.mode, WEAK

@@ -119,6 +119,7 @@ class _Summariser:
         self.conditions: list[Condition] = []
         self.imports: dict[tuple[str, str], None] = {}
         self.stars: list[str] = []
+        self.futures: list[str] = []
         self.exports = Exports()
         self.no_members: dict[str, str] = {}
 
@@ -201,6 +202,8 @@ class _Summariser:
     def import_from(self, node: ast.ImportFrom, conditions: Conditions) -> None:
         module = "." * node.level + (node.module or "")
         if module == "__future__":
+            # Under `annotations`, annotations are text; whoever reads them sees the difference.
+            self.futures += [f"future {alias.name}" for alias in node.names if alias.name == "annotations"]
             return
         for alias in node.names:
             self.imports[module, alias.name] = None
@@ -359,7 +362,7 @@ class _Summariser:
                 digest_tokens(header_tokens),
                 digest_tokens(body_tokens),
                 digest_tokens(w.docs) if w.docs else "",
-                digest_tokens(w.annotations) if w.annotations else "",
+                digest_tokens(w.annotations + self.futures) if w.annotations else "",
                 decorators,
                 header.facts(),
                 body.facts(),
@@ -377,7 +380,10 @@ class _Summariser:
             called = decorator.__class__ is ast.Call
             if chain is not None and not called:
                 w.reads[chain] = w.reads.get(chain, node.lineno << 8) | CALLED
-            found.append((chain[:-2] if chain and called and chain[-2:] == "()" else chain or "?", called))
+            name = chain[:-2] if chain and called and chain[-2:] == "()" else chain or "?"
+            if "." in name:  # `@registry.add`: what it is a method of may change
+                w.frame.write("^" + name.rpartition(".")[0])
+            found.append((name, called))
         return tuple(found)
 
     def class_(self, node: ClassDef, prefix: str, conditions: Conditions, outer_members: dict[str, str]) -> None:
@@ -442,7 +448,7 @@ class _Summariser:
                 conditions,
                 digest_tokens(tokens),
                 digest_tokens(w.docs) if w.docs else "",
-                digest_tokens(w.annotations) if w.annotations else "",
+                digest_tokens(w.annotations + self.futures) if w.annotations else "",
                 bases,
                 tuple(keywords),
                 decorators,
