@@ -76,7 +76,9 @@ class Comparison:
                 self._compare_functions(name, old[name], node)
             elif self._is_new(name):
                 self._added.append(name)
-                if not _all_literal(node) or _has_annotations(node):
+                if self._is_noticed(name):
+                    self._refuse(name, node.lineno, "it is new, and statements at the top level may look for its name")
+                elif not _all_literal(node) or _has_annotations(node):
                     self._refuse(name, node.lineno, "it is new, and its defaults or annotations have to be computed")
             elif not any(each.symbol == symbol(self.module, name) for each in self.refusals):
                 self._refuse(name, node.lineno, "it was something else before")
@@ -88,6 +90,25 @@ class Comparison:
         if isinstance(still[0], FUNCTIONS) and still[0].decorator_list:
             return "a decorator was added, which would have to run"
         return "it is defined more than once, or under a condition"
+
+    def _is_noticed(self, name: str) -> bool:
+        """Whether what runs at import may notice that there is a function of that name now."""
+        for node in self._import_time():
+            if isinstance(node, ast.Name) and node.id in (name, "dir", "globals", "locals", "vars", "eval", "exec"):
+                return True
+            if isinstance(node, ast.Constant) and node.value == name:
+                return True
+        return False
+
+    def _import_time(self) -> Iterator[ast.AST]:
+        pending: list[ast.AST] = list(self.new.body)
+        while pending:
+            node = pending.pop()
+            yield node
+            if isinstance(node, FUNCTIONS):
+                pending += [*node.decorator_list, *_defaults(node).values()]
+            else:
+                pending.extend(ast.iter_child_nodes(node))
 
     def _is_new(self, name: str) -> bool:
         return not any(found == name for found in _bound_names(self.old))

@@ -228,7 +228,15 @@ class Live:
 
     def _is_meant(self, modules: frozenset[str]) -> bool:
         """Whether the texts say something else than what runs: not only other comments, or other lines."""
-        return any(self._changed_symbols(self._pending[name]) for name in modules)
+        sources = [self._pending[name] for name in modules]
+        return any(self._changed_symbols(new) or self._has_other_futures(new) for new in sources)
+
+    def _has_other_futures(self, new: Source) -> bool:
+        """Whether `from __future__` imports differ: they change what every function is compiled to."""
+        running = self.session.book.source(new.module)
+        texts = [b"" if running is None else running.data, new.data]
+        before, after = [[line for line in text.splitlines() if b"__future__" in line] for text in texts]
+        return before != after
 
     def _changed_symbols(self, new: Source) -> tuple[str, ...]:
         book = self.session.book
@@ -303,7 +311,7 @@ class Live:
         found = {}
         for name in book.names():
             one = book.get(name)
-            if one is not None and one.has_text and one.source.path:
+            if one is not None and one.has_text and one.source.path and one.import_name in sys.modules:
                 found[os.path.realpath(one.source.path)] = one
         return found
 

@@ -43,6 +43,7 @@ class Reliance:
         self._used: dict[Symbol, Symbol] = {}  # what ran at import -> where
         self._read: dict[Symbol, Symbol] = {}  # what import-time code read -> where
         self._imported: dict[Symbol, Symbol] = {}  # names bound by `from m import name`
+        self._missing: dict[Symbol, Symbol] = {}  # names that import-time code looked for in vain
         self._stars: set[str] = set()
         self._opaque: Symbol | None = None
         self._reached: frozenset[Symbol] | None = None
@@ -69,7 +70,9 @@ class Reliance:
         for name in constants:
             found += [_refusal(name, reason) for reason in self._copies(name)[:1]]
         for name in added:
-            if module_of(name) in self._stars:
+            if name in self._missing:
+                found.append(_refusal(name, f"its absence was noticed while modules were imported ({self._missing[name]})"))
+            elif module_of(name) in self._stars:
                 found.append(_refusal(name, "other modules take all names of this module (`import *`)"))
         return found
 
@@ -113,6 +116,8 @@ class Reliance:
 
     def _take(self, module: Module, where: Symbol, facts: Facts) -> None:
         edges = resolve_edges(self._graph.resolver, module, None, [facts])
+        for name in edges.missing:
+            self._missing.setdefault(Symbol(name), where)
         if edges.opaque:
             self._opaque = where
         for entity, bits in edges.mentions.items():
