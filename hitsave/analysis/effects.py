@@ -290,12 +290,12 @@ class Effects:
                 targets.add(f"{module.name}:*")
             elif write[0] == "~":
                 targets |= self._target_of_chain(module, write[1:])
-            elif write[0] == "^":
-                targets |= self._entities_of_chain(module, write[1:])
                 if write.startswith("~type().") and function is not None:
                     owner = self.graph.own_class(function)
                     if owner is not None:
                         targets.add(f"^{owner.symbol}.{write[8:].partition('.')[0]}")
+            elif write[0] == "^":
+                targets |= self._entities_of_chain(module, write[1:])
             elif write.startswith("self.") and function is not None:
                 owner = self.graph.own_class(function)
                 member = self.graph.resolver.member(owner, write[5:]) if owner is not None else None
@@ -345,7 +345,6 @@ class Effects:
 
 def _is_mutable(entity: Entity) -> bool:
     return any(d.__class__ is Value and not d.is_literal for d in entity.definitions)  # type: ignore[attr-defined]
-
 
 
 def _names_in(chain: str, names: Collection[str]) -> bool:
