@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logout": ("team", "forget the API key for a server"),
     "keygen": ("team", "make a team key, which signs results so that colleagues trust them"),
     "keys": ("team", "list, hand out, take in, forget or renew keys"),
+    "snapshot": ("snapshot", "keep a file or directory by its content, share it, restore it"),
     "serve": ("serving", "run a server for the team: results, single flight, dashboard"),
     "dashboard": ("serving", "show the results in the local cache as web pages"),
     "config": ("settings", "show or change settings, and where each comes from"),
@@ -115,9 +116,13 @@ def _guarded(work: Callable[[], int], output: Output) -> int:
     except HitSaveError as error:
         output.error(error)
         return USAGE if isinstance(error, UsageError) else ERROR
-    except BrokenPipeError:  # `hitsave ls | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # `hitsave ls | head`: the reader has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return OK
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        output.error(HitSaveError(what, hint="`hitsave doctor` says what is wrong with the cache or the settings."))
+        return ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 
 from hitsave.cli.output import Output
 from hitsave.cli.place import open_place
 from hitsave.errors import UsageError
-from hitsave.explain.record import decode_code
-from hitsave.store.contract import Store
 
 DEFAULT_PORT = 8840
 
@@ -53,30 +50,19 @@ def add_dashboard(parser: argparse.ArgumentParser) -> None:
 def dashboard(options: argparse.Namespace, output: Output) -> int:
     """Show the results in the local cache as web pages, until interrupted."""
     _need_server()
+    from hitsave.cloud.records import to_wire
     from hitsave.server.dashboard.local import serve_local
 
     with open_place(options) as place:
         store = place.store
         serve_local(
             lambda: store.entries(),
-            lambda kind, name: _readable(store, kind, name),
+            lambda kind, name: to_wire(kind, data) if (data := store.get_record(kind, name)) is not None else None,
             port=options.port,
             say=_say(output),
             on_ready=_on_ready(output),
         )
     return 0
-
-
-def _readable(store: Store, kind: str, name: str) -> bytes | None:
-    """A record in the form that the server shows: code as JSON, sources as they are kept."""
-    data = store.get_record(kind, name)
-    if data is None or kind != "closure":
-        return data
-    code = decode_code(data)
-    if code is None:
-        return None
-    state = {"pairs": dict(code.pairs), "versions": dict(code.versions), "sources": dict(code.sources)}
-    return json.dumps(state, sort_keys=True).encode()
 
 
 def _say(output: Output) -> Callable[[str], None]:

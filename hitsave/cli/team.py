@@ -81,7 +81,7 @@ def add_keys(parser: argparse.ArgumentParser) -> None:
 def keys(options: argparse.Namespace, output: Output) -> int:
     """List the keys that results are signed and trusted with; or hand out, take in, forget or renew one."""
     from hitsave.cloud import signing
-    from hitsave.store.authenticity import rotate_machine_key
+    from hitsave.store.authenticity import open_machine_keys, rotate_machine_key
 
     folder = _config(options).config_dir
     if options.action == "export":
@@ -100,6 +100,7 @@ def keys(options: argparse.Namespace, output: Output) -> int:
         output.line(f"what {options.key} signed is no longer trusted" if found else f"there is no key {options.key}")
         return 0 if found else 1
     elif options.action == "rotate":
+        open_machine_keys(folder)  # there may be none yet
         rotate_machine_key(folder)
         output.emit({"rotated": True})
         output.line("a new machine key signs from now on; what the old one signed is still trusted")
