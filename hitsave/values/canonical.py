@@ -295,6 +295,9 @@ class Canonical:
                 form = self._atom(held)
                 if len(form) > _INLINE_BYTES:
                     return b""
+            elif kind is Buffer:
+                self._spend(part.size_bytes)  # type: ignore[attr-defined]
+                form = _buffer_form(part)  # type: ignore[arg-type]
             else:
                 known = self._memo.get(id(part))
                 if known is None:

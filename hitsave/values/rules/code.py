@@ -52,8 +52,6 @@ def describe_class(cls: Any, canonical: Canonical) -> Parts:
     # A class that C defined, as int. It is known by name alone, and so doesn't depend on Python's version.
     if not cls.__flags__ & _HEAP_TYPE and cls.__module__ == "builtins":
         return Parts("builtin", cls.__qualname__)
-    if cls.__hitsave_key__ if "__hitsave_key__" in vars(type(cls)) else None:
-        return Parts("key", type(cls), cls.__hitsave_key__())
     text = canonical.code(cls)
     if "<locals>" not in cls.__qualname__:
         return Parts("class", text)

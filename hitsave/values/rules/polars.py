@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     Rule = Callable[[Any, Canonical], Parts]
 
 # Only these: asked for another, polars may end the program's thread (128 bits: "PanicException").
-_OF_NUMPY = frozenset("Boolean Int8 Int16 Int32 Int64 UInt8 UInt16 UInt32 UInt64 Float32 Float64".split())
+_OF_NUMPY = frozenset(
+    ("Boolean", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64")
+)
 
 
 def find(cls: type) -> Rule | None:
