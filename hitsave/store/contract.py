@@ -8,7 +8,8 @@
 
 A store never decodes a result and never raises because of its medium: damaged, locked, full or absent means a miss
 and one `StoreWarning`. Only `verify="strict"` raises, and then `UntrustedEntry`. All methods may be called from any
-thread. Two evaluations with equal `key` and equal `observed` are one entry: the later replaces the earlier.
+thread. Two evaluations that differ in no more than result, time and texts are one entry: the later replaces the
+earlier.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import RLock
+from _thread import RLock, get_ident
 from time import monotonic
 
 from hitsave.store.places import Places
@@ -121,7 +121,13 @@ class Database:
         # A directory that we can't write has no room for the shared memory of a write-ahead log. Where nobody can be
         # writing, the file may be read as it lies.
         for options in ("mode=ro", "mode=ro&immutable=1"):
-            connection = _sqlite3.connect(f"file:{path}?{options}", READ_TIMEOUT_S, 0, None, False, uri=True)
+            connection = _sqlite3.connect(
+                f"file:{path}?{options}",
+                timeout=READ_TIMEOUT_S,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=True,
+            )
             connection.text_factory = bytes  # a row that was tampered with must not fail the whole query
             try:
                 tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'Cache'").fetchone()
@@ -159,8 +165,10 @@ class Database:
 
     def delete(self, keys: list[bytes]) -> int:
         """Remove the rows under `keys`; how many there were."""
-        count = self.change(lambda cache: cache.delete_rows(keys)) if keys else 0
-        return 0 if count is FAILED else count
+        if not keys or (self._cache is None and not os.path.exists(self.places.database)):
+            return 0
+        count = self.change(lambda cache: cache.delete_rows(keys))
+        return 0 if count is FAILED else int(count)
 
     def change(self, action: Callable[[RowCache], T]) -> T | Any:
         """What `action` returns for the open cache, or `FAILED` (reported) if the database could not be changed."""
@@ -236,7 +244,8 @@ class Database:
     def close(self) -> None:
         """Close both connections; the next use opens them again, also after a failure."""
         with self._writing, self._reading:
-            self._paused_until = self._reads_paused_until = 0.0
+            if self._paused_until != float("inf"):
+                self._paused_until = self._reads_paused_until = 0.0
             self._close_reader()  # first: the last connection to close tidies up, which a reader can't
             try:
                 self._close_cache()
@@ -269,11 +278,14 @@ class Database:
         self._writing.release()
 
     def after_failed_fork(self) -> None:
-        """In a child that was copied while a thread was inside SQLite: never touch what it inherited."""
-        # Kept alive on purpose: closing them would use locks that this process doesn't have.
+        """In a child that was copied while a thread was inside SQLite: do without the database."""
+        # Kept alive on purpose: closing them would use locks that this process doesn't have. And SQLite's own locks
+        # may be those of a thread that doesn't exist here, so that any call could wait for ever.
         _abandoned.append((self._reader, self._cache))
         self._reading, self._writing = RLock(), RLock()
         self._reader = self._cache = None
+        self._reads_paused_until = self._paused_until = float("inf")
+        self.trouble.report("can't be used in this process, which was forked while another thread was writing")
 
 
 class _Failed:
@@ -282,8 +294,8 @@ class _Failed:
 
 FAILED = _Failed()
 _abandoned: list[object] = []
-_held: list[Database] = []
-_missed: list[Database] = []
+# What the forking thread holds, and could not get: two threads may fork at once.
+_held: dict[int, tuple[list[Database], list[Database]]] = {}
 
 
 def _is_ours(error: Exception) -> bool:
@@ -315,18 +327,21 @@ def _close_all() -> None:
 
 
 def _before_fork() -> None:
+    held, missed = _held[get_ident()] = [], []
     for database in list(_open.values()):
-        (_held if database.before_fork() else _missed).append(database)
+        (held if database.before_fork() else missed).append(database)
 
 
 def _after_in_parent() -> None:
-    while _held:
-        _held.pop().after_fork()
-    _missed.clear()
+    held, _ = _held.pop(get_ident(), ([], []))
+    for database in held:
+        database.after_fork()
 
 
 def _after_in_child() -> None:
-    while _held:
-        _held.pop().after_fork()
-    while _missed:
-        _missed.pop().after_failed_fork()
+    held, missed = _held.pop(get_ident(), ([], []))
+    _held.clear()
+    for database in held:
+        database.after_fork()
+    for database in missed:
+        database.after_failed_fork()

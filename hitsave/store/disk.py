@@ -134,7 +134,7 @@ class DiskStore:
         `key` is what was looked for, if it was an exact key: the evaluations under it share it. What isn't authentic
         is refused: counted, said once.
         """
-        trust = self._trust or self._open_keys()
+        trust = (self._trust or self._open_keys()) if rows else None
         if trust is None:
             return []
         groups = self.groups.table

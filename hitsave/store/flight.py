@@ -192,11 +192,12 @@ class Flight:
                     return self
                 if holder.lock.acquire(timeout=LOOK_S):
                     holder.lock.release()
-            self._taken = True
+            self._taken = self.alone = True
             pause_s = FIRST_PAUSE_S
             while not self._try_lock():
                 wait = wait or self._start_wait()
                 if wait.is_hopeless(None):
+                    self.alone = False
                     break
                 sleep(pause_s)
                 pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
@@ -221,9 +222,11 @@ class Flight:
         try:
             if self._is_recursive():
                 return self
+            self.alone = True
             while not self._try_both():
                 wait = wait or self._start_wait()
                 if wait.is_hopeless(None if self._taken else self._flights.held.get(self.key)):
+                    self.alone = False
                     break
                 await _sleep(pause_s)
                 pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
@@ -275,7 +278,6 @@ class Flight:
         return locked
 
     def _begin(self) -> Flight:
-        self.alone = self._taken
         if self._taken:
             self._token = _holding.set((*_holding.get(), self.key))
         return self

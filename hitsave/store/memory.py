@@ -85,8 +85,9 @@ class MemoryStore:
             self._bytes += blob.size_bytes + ENTRY_BYTES
             for old, _ in items[MAX_CANDIDATES:]:
                 self._drop(old)
-            while self._entries > self.max_entries or self._bytes > self.max_bytes:
+            while self._entries > self.max_entries:
                 self._evict()
+            self._shrink()
 
     def _drop(self, evaluation: Evaluation) -> bool:
         call = evaluation.key.symbol, evaluation.key.arguments
@@ -99,6 +100,12 @@ class MemoryStore:
                     del self._calls[call]
                 return True
         return False
+
+    def _shrink(self) -> None:
+        while self._bytes > self.max_bytes and self._calls:
+            self._evict()
+        while self._bytes > self.max_bytes:
+            self.remove_record(*next(iter(self._records)))
 
     def _evict(self) -> None:
         for _, blob in self._calls.pop(next(iter(self._calls))):
@@ -146,15 +153,16 @@ class MemoryStore:
         return self._records.get((kind, name))
 
     def put_record(self, kind: str, name: str, data: bytes) -> None:
-        """Keep `data` as `name`. Records share the limits of the store; the oldest go first."""
+        """Keep `data` as `name`. Records share the limits of the store; evaluations go before them."""
         with self._lock:
             self.remove_record(kind, name)
             if len(data) > self.max_bytes // 8:
                 return
             self._records[kind, name] = data
             self._bytes += len(data) + ENTRY_BYTES
-            while len(self._records) > self.max_entries or (self._bytes > self.max_bytes and self._records):
+            while len(self._records) > self.max_entries:
                 self.remove_record(*next(iter(self._records)))
+            self._shrink()
 
     def remove_record(self, kind: str, name: str) -> bool:
         """Forget a record; whether it was there."""
