@@ -69,9 +69,11 @@ def _look(options: argparse.Namespace) -> Iterator[Finding]:
         yield Finding("settings", "failure", error.message, error.hint)
         return
     yield Finding("settings", "ok", f"mode {config.mode}, verify {config.verify}, user's file in {config.config_dir}")
-    yield from _directory(config)
+    directory = list(_directory(config))
+    yield from directory
     yield from _secrets(config)
-    yield from _cache(config, deep=options.deep, repair=options.repair)
+    if all(each.status != "failure" for each in directory):
+        yield from _cache(config, deep=options.deep, repair=options.repair)
 
 
 def _packages() -> Iterator[Finding]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hitsave.config import Config, load_config
-from hitsave.project import Project, find_project
+from hitsave.project import Project, find_project, with_import_path
 
 if TYPE_CHECKING:
     from hitsave.store.disk import DiskStore
@@ -34,6 +35,8 @@ def open_place(options: argparse.Namespace) -> Iterator[Place]:
     config = load_config(project.root)
     if config.roots:
         project = project.with_roots(*(os.path.join(project.root, root) for root in config.roots))
+    # As a process would: what PYTHONPATH and editable installs add is the user's own code.
+    project = with_import_path(project, sys.path)
     store = open_disk(config)
     try:
         yield Place(project, config, store)
