@@ -18,6 +18,10 @@ import sys
 
 from hitsave.record import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 SEPARATOR = os.sep
 # Directory names that are never part of a project's own code, wherever they stand below the root.
 NEVER_OURS = frozenset(
@@ -112,6 +116,32 @@ def project_at(root: str, origin: str = "folder") -> Project:
     if os.path.isdir(src) and not os.path.exists(os.path.join(src, "__init__.py")):
         roots.add(os.path.realpath(src))
     return Project(root, _ordered(roots), origin)
+
+
+def with_import_path(project: Project, path: Iterable[str]) -> Project:
+    """The project with every folder of `path` (`sys.path`) that is neither Python's own nor an environment's.
+
+    A path dependency or an editable install is the user's own code: it is edited, so it is tracked. What was installed
+    into a folder (`pip install --target`) counts by version, as in an environment.
+    """
+    python = tuple(os.path.realpath(place) for place in (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__)))
+    extra = []
+    for entry in path:
+        folder = os.path.realpath(entry or os.getcwd())
+        if folder.startswith(python) or project.source_root(folder) is not None or not os.path.isdir(folder):
+            continue
+        if not _is_installed_into(folder) and _folder_is_ours(folder, folder):
+            extra.append(folder)
+    return project.with_roots(*extra) if extra else project
+
+
+def _is_installed_into(folder: str) -> bool:
+    if os.path.basename(folder) in NEVER_OURS:
+        return True
+    try:
+        return any(entry.endswith(".dist-info") for entry in os.listdir(folder))
+    except OSError:
+        return False
 
 
 def module_name_below(root: str, path: str) -> str:

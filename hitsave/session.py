@@ -12,7 +12,7 @@ import sys
 
 from hitsave import joining
 from hitsave.config import Config, load_config
-from hitsave.project import Project, find_project
+from hitsave.project import Project, find_project, with_import_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Session:
         tiers: list[Any] = [self.memory, self.disk, *([self.cloud] if self.cloud is not None else [])]
         self.store: Store = Tiers(*tiers)
         self.notices = Notices()
-        packages = Packages(config.third_party, dict(config.third_party_packages))
+        packages = Packages(config.third_party, dict(config.third_party_packages), records=self.disk)
         self.book: Codebook = Codebook(project, loaded(), self.disk, packages)
         self.conditions = Conditions(project, self.disk)
         self.planner = Planner(self.book, config, self._keep_code, decorated)
@@ -166,13 +166,25 @@ def current() -> Session:
         config = load_config(project.root, **_given)
         if config.roots:
             project = project.with_roots(*[os.path.join(project.root, root) for root in config.roots])
-        session = _current = Session(config, _with_path(project))
+        session = _current = Session(config, _with_hook(with_import_path(project, sys.path)))
         import atexit
 
         atexit.register(_close_at_exit)
         for join in joining.when_made:
             join(session)
     return session
+
+
+def _with_hook(project: Project) -> Project:
+    """The project, with the import hook installed for those of its source roots that lie outside its root."""
+    from hitsave.importhook import current_hook
+    from hitsave.project import project_at
+
+    hook = current_hook()
+    if hook.installed:
+        outside = [root for root in project.source_roots if not root.startswith(project.root)]
+        hook.install(*[project_at(root) for root in outside])
+    return project
 
 
 def configure(**settings: Any) -> Config:
@@ -238,25 +250,6 @@ def _start_folder() -> str:
     from hitsave.importhook.scope import start_folder
 
     return start_folder()
-
-
-def _with_path(project: Project) -> Project:
-    """The project with every folder on `sys.path` that is neither Python's own nor an environment's.
-
-    A path dependency or an editable install is the user's own code: it is edited, so it is tracked.
-    """
-    from hitsave.project import project_at
-
-    python = [os.path.realpath(place) for place in {sys.prefix, sys.base_prefix, os.path.dirname(os.__file__)}]
-    extra = []
-    for entry in sys.path:
-        folder = os.path.realpath(entry or os.getcwd())
-        outside = not folder.startswith(tuple(python)) and project.source_root(folder) is None
-        if not outside or os.path.basename(folder) in ("site-packages", "dist-packages"):
-            continue
-        if os.path.isdir(folder) and project_at(folder).owns(os.path.join(folder, "x.py")):
-            extra.append(folder)
-    return project.with_roots(*extra) if extra else project
 
 
 def _after_fork() -> None:

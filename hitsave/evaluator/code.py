@@ -16,8 +16,10 @@ import sys
 
 from hitsave.analysis.closure import RECIPE, fingerprint
 from hitsave.digest import Fingerprint, digest_pairs, digest_text
+from hitsave.errors import CannotDigest
 from hitsave.evaluator.keeping import Kept, decode_kept, encode_kept
 from hitsave.evaluator.nested import Lifted, decode_lifted, encode_lifted, lift, name_of
+from hitsave.importhook import attest
 from hitsave.importhook.cells import is_cell
 from hitsave.observe import running
 from hitsave.source import Source, source_of
@@ -26,7 +28,7 @@ from hitsave.symbol import MODULE, Symbol, module_of, outermost, qualname_of, sy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-    from types import CodeType, FunctionType
+    from types import CodeType, FunctionType, ModuleType
     from typing import Any
 
     from hitsave.analysis import Closure, Codebase, ModuleSummary
@@ -54,13 +56,16 @@ class Codebook:
         self._records = records
         self._summaries: dict[str, ModuleSummary] = {}  # source digest + module -> summary
         self._disk: dict[str, tuple[tuple[int, ...], Source]] = {}  # path -> stat, source
-        self._closures: dict[Narrowing, list[Any]] = {}  # closure, what was asked for it, revision when it held
+        self._closures: dict[Narrowing, list[Any]] = {}  # closure, what was asked, revision, is any file not loaded
         self._codebase: Codebase | None = None
         self._asked: dict[str, str] = {}
         self._revision = -1
         self._file_modules: dict[str, str | None] = {}
         self._lifted: dict[str, Lifted | None] = {}
         self._lifted_sources: dict[str, Source] = {}
+        self._opaque: dict[str, str] = {}  # module without text -> digest of its file
+        self._by_file: dict[str, ModuleType] = {}
+        self._modules_seen = 0
         self._symbols: dict[CodeType, Symbol | None] = {}
         self._outlived: dict[CodeType, Symbol] = {}
         self.parsed = 0  # sources analysed by this process, for benchmarks and `doctor`
@@ -79,16 +84,17 @@ class Codebook:
         key = (frozenset(starts), None if ran is None else frozenset(ran), frozenset(earlier), frozenset(cut))
         self._follow()
         known = self._closures.get(key)
-        if known is not None and (known[2] == self._revision or self._still(known[1])):
-            # Nothing was loaded since, or nothing that changes an answer. (A file that isn't loaded yet may have been
-            # edited: when a call imports it, the revision moves, and its evaluation isn't stored.)
-            known[2] = self._revision
-            closure: Closure = known[0]
-            return closure
+        if known is not None:
+            # While nothing was loaded, only a file that isn't loaded yet can change an answer.
+            if (known[2] == self._revision and not known[3]) or self._still(known[1]):
+                known[2] = self._revision
+                closure: Closure = known[0]
+                return closure
+            self._codebase = None
         kept = self._kept(key)
         if kept is None:
             kept = self._compute(key)
-        self._closures[key] = [*kept, self._revision]
+        self._closures[key] = [*kept, self._revision, bool(self.unloaded(kept[0]))]
         return kept[0]
 
     def fingerprint(
@@ -96,8 +102,27 @@ class Codebook:
     ) -> Fingerprint:
         """The fingerprint of `closure` with the versions of the packages it reaches; `extra` pairs are mixed in."""
         found = fingerprint(closure, self.packages.versions(closure.packages, policy))
-        options = list(extra)
+        options = [*extra, *self._opaque_pairs(closure)]
         return Fingerprint(digest_pairs(found, options)) if options else found
+
+    def _opaque_pairs(self, closure: Closure) -> list[tuple[str, str]]:
+        """Modules of the project that have no text (extension modules), by the digest of their files."""
+        return [
+            (f"opaque {name}", digest)
+            for name, digest in sorted(self._opaque.items())
+            if name in closure.modules or name.partition(".")[0] in closure.packages
+        ]
+
+    def unloaded(self, closure: Closure) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """(path, stat) of the files of the closure that this process hasn't loaded: they may change unnoticed."""
+        found = []
+        for module in closure.modules:
+            if module not in self._lifted_sources and self.loaded.get(module) is None:
+                path = self._find_file(module)
+                known = None if path is None else self._disk.get(path)
+                if path is not None and known is not None:
+                    found.append((path, known[0]))
+        return tuple(found)
 
     def sources(self, closure: Closure) -> dict[str, Source]:
         """{module: source} of every module that `closure` has a symbol in."""
@@ -134,16 +159,34 @@ class Codebook:
         if lifted is not None:
             return lifted
         loaded = self.loaded.get(name)
-        if loaded is not None:
-            return loaded.source if loaded.has_text else None
-        module = sys.modules.get(name)
-        if module is not None:
-            path = _file_of(module)
+        if loaded is None:
+            module = sys.modules.get(name)
+            path = self._find_file(name) if module is None else _file_of(module)
             if path is None or self.module_of_file(path) is None:
                 return None
-            return self._read(path)
-        path = self._find_file(name)
-        return None if path is None else self._read(path)
+            module = module or self._loaded_from(path)
+            if module is None:
+                return self._read(path)
+            # Somebody else loaded it: what the file holds now may not be what is running.
+            loaded = attest(module)
+        if loaded.has_text:
+            return loaded.source
+        if loaded.kind == "code":
+            raise CannotDigest(
+                f"{loaded.module_name} was changed on disk after it was loaded, so its running code isn't known",
+                hint=f"hitsave.reload({loaded.module_name!r}), or restart.",
+                path=loaded.module_name,
+            )
+        self._opaque[name] = loaded.source.digest
+        return None
+
+    def _loaded_from(self, path: str) -> ModuleType | None:
+        """The module that was loaded from the file at `path`, under whatever name."""
+        if self._modules_seen != len(sys.modules):
+            self._modules_seen = len(sys.modules)
+            files = {file: module for module in list(sys.modules.values()) if (file := _file_of(module))}
+            self._by_file = files
+        return self._by_file.get(path)
 
     def module_of_file(self, path: str) -> str | None:
         """The canonical name of the module in the file at `path`, None if it isn't the project's; remembered."""

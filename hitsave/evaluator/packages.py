@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from hitsave.store.contract import Store
+
 POLICIES = ("version", "minor", "ignore")
 MISSING = "missing"
 
@@ -24,8 +26,15 @@ MISSING = "missing"
 class Packages:
     """Versions by import name, under a policy ("version", "minor", "ignore"), overridden per package."""
 
-    def __init__(self, policy: str = "version", overrides: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        policy: str = "version",
+        overrides: Mapping[str, str] | None = None,
+        *,
+        records: Store | None = None,
+    ) -> None:
         self._policy = policy
+        self._records = records
         self._overrides = dict(overrides or {})
         self._known: dict[str, str] = {}
 
@@ -44,25 +53,38 @@ class Packages:
         """The version of the package imported as `name`; "" if it comes with Python, MISSING if it isn't there."""
         known = self._known.get(name)
         if known is None:
-            known = self._known[name] = _look_up(name)
+            known = self._known[name] = self._look_up(name)
         return known
+
+    def _look_up(self, name: str) -> str:
+        if name in sys.stdlib_module_names or name in sys.builtin_module_names:
+            return ""
+        place = _find(name)
+        if place is None:
+            return MISSING
+        folder = os.path.dirname(place)
+        if os.path.basename(place).startswith("__init__."):
+            folder = os.path.dirname(folder)
+        return _beside(name, folder) or self._from_metadata(name, folder) or _digest_of_file(place)
+
+    def _from_metadata(self, name: str, folder: str) -> str:
+        """What the distribution's metadata says, or what it said when `folder` was as it is now."""
+        try:
+            key = f"{name} {folder} {os.stat(folder).st_mtime_ns}"
+        except OSError:
+            return ""
+        data = self._records.get_record("package", key) if self._records is not None else None
+        if data is not None:
+            return data.decode()
+        version = _from_metadata(name)
+        if version and self._records is not None:
+            self._records.put_record("package", key, version.encode())
+        return version
 
 
 def minor_of(version: str) -> str:
     """`2.1` of `2.1.3`."""
     return ".".join(version.split(".")[:2])
-
-
-def _look_up(name: str) -> str:
-    if name in sys.stdlib_module_names or name in sys.builtin_module_names:
-        return ""
-    place = _find(name)
-    if place is None:
-        return MISSING
-    folder = os.path.dirname(place)
-    if os.path.basename(place).startswith("__init__."):
-        folder = os.path.dirname(folder)
-    return _beside(name, folder) or _from_metadata(name) or _digest_of_file(place)
 
 
 def _find(name: str) -> str | None:

@@ -23,6 +23,7 @@ from hitsave.evaluator.typed import Typed
 from hitsave.evaluator.wrapper import guard_with, unguard
 from hitsave.importhook.codes import nested
 from hitsave.observe import running
+from hitsave.observe.files import stat_signature
 from hitsave.record import Record
 from hitsave.symbol import Symbol, module_of, outermost, qualname_of, symbol
 from hitsave.values.immutable import is_atomic, is_immutable
@@ -69,6 +70,7 @@ class Plan:
         "narrowings",
         "own_code",
         "own_symbol",
+        "unloaded",
         "revision",
         "starts",
         "stateful",
@@ -98,6 +100,7 @@ class Plan:
         self.narrowings: dict[Any, tuple[Closure, Fingerprint]] = {}  # how evaluations narrowed it
         self.own_code: frozenset[CodeType] = frozenset()  # of a nested function, and the symbol it has for analysis
         self.own_symbol = Symbol("")
+        self.unloaded: tuple[tuple[str, tuple[int, ...]], ...] = ()  # files that a call may import, as they were
         self.checks: tuple[Check, ...] = ()
         self.guard: Callable[[], bool] = always
         self.is_warm = False
@@ -174,6 +177,7 @@ class Planner:
         return (
             plan.revision == self.book.loaded.revision
             and plan.guard()
+            and all(stat_signature(path)[:4] == signature for path, signature in plan.unloaded)
             and (not plan.moving or self.live.digests(plan.moving) == plan.moving)
         )
 
@@ -215,7 +219,13 @@ class Planner:
             Check(cell, "cell_contents", cell.cell_contents) for _, cell in cells if not is_empty(cell)
         )
         plan.guard = compile_guard(plan.checks)
-        plan.is_warm = not plan.moving and memo.options.ttl is None and all(is_steady_cell(cell) for _, cell in cells)
+        plan.unloaded = self.book.unloaded(closure)
+        plan.is_warm = (
+            not plan.moving
+            and not plan.unloaded
+            and memo.options.ttl is None
+            and all(is_steady_cell(cell) for _, cell in cells)
+        )
         plan.own_code = frozenset(nested(memo.function.__code__)) if lifted is not None else frozenset()
         plan.own_symbol = lifted.symbol if lifted is not None else Symbol("")
         if typed is not None:
