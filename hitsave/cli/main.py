@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "what would be recomputed, why, and how long it took last time; runs nothing"),
     "why": ("why", "why a function was computed, or would be: symbol path, diff, argument, file, package"),
     "deps": ("deps", "what a symbol depends on, as a tree, list or picture; runs nothing"),
+    "watch": ("watch", "status after each saved edit: what it reaches, what stands, what would be computed"),
     "ls": ("entries", "list stored results"),
     "show": ("entries", "show one stored result and what it observed"),
     "rm": ("entries", "remove stored results"),

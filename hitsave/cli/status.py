@@ -72,8 +72,7 @@ def add_status(parser: argparse.ArgumentParser) -> None:
 def status(options: argparse.Namespace, output: Output) -> int:
     """Judge every stored result of the project's memoised functions against the files."""
     with open_judge(options) as judge:
-        symbols = [name for name in judge.symbols() if _wanted(name, options.names)]
-        rows = [_row(name, judge) for name in symbols]
+        rows = rows_of(judge, options.names)
         broken = {judge.place.project.relative(path): error for path, error in judge.files.unparsable.items()}
     stale = sum(len(row.stale) for row in rows)
     output.emit(
@@ -84,10 +83,15 @@ def status(options: argparse.Namespace, output: Output) -> int:
             "unparsable": sorted(broken),
         }
     )
-    _print(rows, output)
+    print_rows(rows, output)
     for path, error in sorted(broken.items()):
         output.warn(f"{path}:{error.lineno}: {error.msg}; what depends on this file can't be judged")
     return STALE_EXIT if options.check and stale else 0
+
+
+def rows_of(judge: Judge, names: Iterable[str] = ()) -> list[Row]:
+    """A row for each memoised function of the project, or for those that `names` mean."""
+    return [_row(name, judge) for name in judge.symbols() if _wanted(name, names)]
 
 
 def _wanted(name: Symbol, patterns: Iterable[str]) -> bool:
@@ -152,7 +156,8 @@ def _cause(entry: Evaluation, standing: Standing, judge: Judge) -> list[str]:
     return [change_text(change, explanation) for change in explanation.changes] or ["the code that made it wasn't kept"]
 
 
-def _print(rows: list[Row], output: Output) -> None:
+def print_rows(rows: list[Row], output: Output) -> None:
+    """Print the table and its summary."""
     if not rows:
         output.remark("no memoised functions here: decorate one with @memo or @experiment")
         return
