@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from starlette.routing import Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hitsave.server.api.routes import starlette_routes
 from hitsave.server.blobs import open_storage
@@ -16,6 +16,7 @@ from hitsave.server.dashboard.pages import dashboard_routes
 from hitsave.server.database import open_database
 from hitsave.server.frontdoor import FrontDoor
 from hitsave.server.maintenance import maintain
+from hitsave.server.problems import Problem
 from hitsave.server.settings import Settings
 from hitsave.server.state import State
 
@@ -47,8 +48,13 @@ def build_app(state: State) -> ASGIApp:
             await asyncio.gather(*chores, return_exceptions=True)
 
     # A bare router: Starlette's own error pages would answer before the front door could.
-    router = Router([*starlette_routes(), *dashboard_routes()], lifespan=lifespan, redirect_slashes=False)
+    routes = [*starlette_routes(), *dashboard_routes()]
+    router = Router(routes, lifespan=lifespan, redirect_slashes=False, default=_nowhere)
     return FrontDoor(router, state)
+
+
+async def _nowhere(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise Problem("not-found", "There is nothing at this address.")
 
 
 async def _flush(state: State) -> None:
