@@ -6,7 +6,7 @@ anything that was called then reach it. That a dictionary or a default argument 
 object. A constant may be exchanged only if nobody took its value elsewhere.
 
 Nor may what a function computed *later* have been kept where nobody can see it: by a decorator of others (`lru_cache`),
-in a default argument that serves as a cache, in a global that has no digest. State that has one counts by value.
+in a default argument that serves as a cache, in a global that is filled when it is first needed.
 
 What stands under `if __name__ == "__main__":` is the program, not its import: it isn't counted.
 """
@@ -28,7 +28,6 @@ from hitsave.values.immutable import is_immutable
 if TYPE_CHECKING:
     from hitsave.analysis.closure import Closure
     from hitsave.evaluator.code import Codebook
-    from hitsave.evaluator.live import LiveValues
 
 # Decorators from outside that keep nothing of what the function under them returns.
 KEEP_NOTHING = ("contextlib.", "click.", "typer.", "pytest.", "atexit.register")
@@ -68,7 +67,8 @@ class Reliance:
             else:
                 found += [_refusal(name, reason) for reason in self._kept(name)[:1]]
         for name in constants:
-            found += [_refusal(name, reason) for reason in self._copies(name)[:1]]
+            ran = [self._where(name)] if name in reached else []
+            found += [_refusal(name, reason) for reason in (*ran, *self._copies(name), *self._kept(name))][:1]
         for name in added:
             if name in self._missing:
                 found.append(_refusal(name, f"its absence was noticed while modules were imported ({self._missing[name]})"))
@@ -76,11 +76,10 @@ class Reliance:
                 found.append(_refusal(name, "other modules take all names of this module (`import *`)"))
         return found
 
-    def note_state(self, closure: Closure, live: LiveValues) -> None:
-        """Take in what a memoised function reads: state without a digest is a place where old results may be kept."""
-        if closure.writers and any(not digest for digest in live.digests(closure.live).values()):
-            for writer in closure.writers:
-                self._keepers.setdefault(writer, "it writes a global that has no digest")
+    def note_state(self, closure: Closure) -> None:
+        """Take in what a memoised function reads: state that functions leave is a place where old results are kept."""
+        for writer in closure.writers:
+            self._keepers.setdefault(writer, "it leaves state that memoised functions read")
 
     # -- private -----------------------------------------------------------------------------------------------------
 
@@ -171,8 +170,8 @@ class Reliance:
         if self._kept_by is None:
             self._kept_by = {}
             for keeper in self._keepers:
-                for function in self._book.closure({keeper}).functions:
-                    self._kept_by.setdefault(function, keeper)
+                for found in _counting(self._book.closure({keeper})):
+                    self._kept_by.setdefault(found, keeper)
         keeper = self._kept_by.get(name)
         if keeper is None:
             return []
@@ -184,13 +183,13 @@ class Reliance:
     def _reach(self) -> frozenset[Symbol]:
         if self._reached is None:
             closure = self._book.closure(self._used) if self._used else None
-            self._reached = frozenset() if closure is None else frozenset(closure.functions)
+            self._reached = frozenset() if closure is None else _counting(closure)
         return self._reached
 
     def _where(self, name: Symbol) -> str:
         place = self._used.get(name)
         if place is None:
-            place = next((w for used, w in self._used.items() if name in self._book.closure({used}).functions), None)
+            place = next((w for used, w in self._used.items() if name in _counting(self._book.closure({used}))), None)
         at = f" ({place})" if place is not None and place != name else ""
         return f"it was called, or may have been, while modules were imported{at}"
 
@@ -207,6 +206,11 @@ class Reliance:
         if main is not getattr(owner, "__dict__", None) and qualname_of(name) in main:
             found.append("a name in __main__ may be a copy of it")
         return found
+
+
+def _counting(closure: Closure) -> frozenset[Symbol]:
+    """The functions whose body a closure counts, and the names whose value it does."""
+    return frozenset((*closure.functions, *closure.constants, *closure.live))
 
 
 def _refusal(name: Symbol, reason: str) -> Refusal:

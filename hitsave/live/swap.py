@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import AsyncGeneratorType, CodeType, CoroutineType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from hitsave.decorated import all_decorated
 from hitsave.evaluator.memo import Memo, memo_of
 from hitsave.importhook import HOOK, current_hook
 from hitsave.importhook.codes import CodeObject, same_code
@@ -222,9 +223,8 @@ def _reliance(session: Session, modules: Sequence[ModuleSwap]) -> list[Refusal]:
     if not functions and not constants and not added:
         return []
     reliance = Reliance(session.book)
-    for memo in session.planner.memos():
-        if memo.plan is not None:
-            reliance.note_state(memo.plan.closure, session.planner.live)
+    for memo in {*session.planner.memos(), *all_decorated()}:
+        reliance.note_state(session.book.closure({memo.symbol}))
     return reliance.refusals(functions, constants, added)
 
 
