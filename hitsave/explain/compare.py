@@ -6,7 +6,8 @@ import zlib
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from hitsave.analysis import Codebase, ModuleSummary, summarise
+from hitsave.analysis import Codebase, ModuleSummary, decode_summary, summarise
+from hitsave.analysis.closure import RECIPE
 from hitsave.digest import Digest
 from hitsave.evaluation import Observed
 from hitsave.explain.record import Change, CodeState
@@ -62,12 +63,20 @@ class StoredCode:
     def find(self, name: str) -> ModuleSummary | None:
         """The summary of the module that `import name` reached."""
         if name not in self._summaries:
-            source = self.source(self._canonical(name))
-            try:
-                self._summaries[name] = summarise(source) if source else None
-            except SyntaxError:  # kept by a newer Python than this one
-                self._summaries[name] = None
+            self._summaries[name] = self._summary(self._canonical(name))
         return self._summaries[name]
+
+    def _summary(self, module: str) -> ModuleSummary | None:
+        # Who ran the code has kept its summary; parsing is for sources that came from elsewhere.
+        kept = self._records.get_record("summary", f"{RECIPE}:{self._digests.get(module, '')}:{module}")
+        known = decode_summary(kept) if kept else None
+        if known is not None:
+            return known
+        source = self.source(module)
+        try:
+            return summarise(source) if source else None
+        except SyntaxError:  # kept by a newer Python than this one
+            return None
 
     def _is_package(self, module: str) -> bool:
         return any(other.startswith(module + ".") for other in self._digests)
@@ -115,7 +124,8 @@ def code_changes(
     """
     old, new = dict(before.state.pairs), dict(after.state.pairs)
     changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    paths = {name: _path(start, name, before=before, after=after) for name in changed}
+    routes = [(after, Codebase(after)), (before, Codebase(before))]  # what is gone is reached in the old code only
+    paths = {name: _path(start, name, routes) for name in changed}
     changed.sort(key=lambda name: (len(paths[name]) or 99, name))
     found = []
     for index, name in enumerate(changed):
@@ -138,10 +148,10 @@ def code_changes(
     return (*found, *_package_changes(dict(before.state.versions), dict(after.state.versions)))
 
 
-def _path(start: Symbol, target: Symbol, *, before: Code, after: Code) -> tuple[Symbol, ...]:
-    for code in (after, before):  # a symbol that is gone is reached in the old code only
-        if target in dict(code.state.pairs):
-            path = Codebase(code).path(start, target)
+def _path(start: Symbol, target: Symbol, routes: Iterable[tuple[Code, Codebase]]) -> tuple[Symbol, ...]:
+    for code, codebase in routes:
+        if any(name == target for name, _ in code.state.pairs):
+            path = codebase.path(start, target)
             if path:
                 return path
     return ()
