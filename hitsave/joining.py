@@ -6,7 +6,5 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hitsave.session import Session
-
-# Called with each session when it is made.
-when_made: list[Callable[[Session], None]] = []
+# Called with each `Session` when it is made. Its type stands above this module, like those who join.
+when_made: list[Callable[..., None]] = []
