@@ -11,6 +11,7 @@ SWAPPED = "swapped"  # the process runs the new code
 REFUSED = "refused"  # the old code still runs; `reasons` say why
 BROKEN = "broken"  # the file can't be parsed (half written, perhaps): the old code goes on
 GONE = "gone"  # the file isn't there any more: the old code goes on
+TROUBLE = "trouble"  # something in here failed; `detail` says what
 UNDONE = "undone"  # the file is again what the process runs
 
 

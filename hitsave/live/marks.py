@@ -7,12 +7,15 @@ collection and display, and never decide whether something is a hit.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from hitsave.digest import Fingerprint
+from hitsave.evaluator.code import OURSELVES, Codebook
 from hitsave.importhook import LoadedSources
 from hitsave.record import Record
+from hitsave.source import Source
 from hitsave.store.contract import Mark
 from hitsave.symbol import Symbol
 
@@ -30,15 +33,32 @@ class Reached(Record):
     back: tuple[Symbol, ...]
 
 
+class CodeOnDisk(Codebook):
+    """The code of the project's modules as their files hold it, whatever is loaded."""
+
+    def __init__(self, session: Session) -> None:
+        nothing = LoadedSources(session.book.loaded.name_of, lambda entry, _: entry)
+        super().__init__(session.project, nothing, session.disk, session.book.packages)
+        self._running = session.book.loaded
+
+    def source(self, name: str) -> Source | None:
+        """The source of the module known as `name`, read from its file."""
+        if name == OURSELVES or name.startswith(OURSELVES + "."):
+            return None
+        running = self._running.get(name)
+        path = running.source.path if running is not None else getattr(sys.modules.get(name), "__file__", None)
+        path = path or self._find_file(name)
+        if not path or not path.endswith((".py", ".pyw")) or self.module_of_file(path) is None:
+            return None
+        return self._read(path)
+
+
 class Marks:
     """The reverse index of one session: memoised function -> the code it was seen to depend on."""
 
     def __init__(self, session: Session) -> None:
-        from hitsave.evaluator.code import Codebook
-
         self._session = session
-        nothing = LoadedSources(session.book.loaded.name_of, lambda entry, _: entry)
-        self._disk = Codebook(session.project, nothing, session.disk, session.book.packages)
+        self._disk = CodeOnDisk(session)
         self._seen: dict[tuple[Symbol, Options], set[Fingerprint]] = {}
         self._now: dict[tuple[Symbol, Options], Fingerprint] = {}
         self._modules: dict[tuple[Symbol, Options], frozenset[str]] = {}

@@ -55,6 +55,7 @@ class Live:
         self._prepared: list[Swap] = []
         self._refused: list[tuple[frozenset[str], tuple[Refusal, ...]]] = []  # still to be said on a caller's thread
         self._told: set[tuple[str, str]] = set()
+        self._outbox: list[LiveEvent] = []
         self._watcher: Watcher | None = None
         self._gatherer: Gatherer | None = None
         self._ticks = 0
@@ -111,7 +112,8 @@ class Live:
             try:
                 self._take_in(paths, began)
             except Exception as error:  # noqa: BLE001 - on a thread of ours nobody else would hear of it; old code goes on
-                self._tell(LiveEvent("trouble", "", "", detail=repr(error)))
+                self._tell(LiveEvent(events.TROUBLE, "", "", detail=repr(error)))
+        self._flush()
 
     def _take_in(self, paths: frozenset[str], began: float) -> None:
         everything = RESYNC in paths or len(paths) > MANY_PATHS
@@ -266,6 +268,7 @@ class Live:
                 self.session.evaluator.at_entry = None
         finally:
             self._lock.release()
+        self._flush()
         for _, refusals in refused:
             self._warn(refusals)
 
@@ -337,11 +340,20 @@ class Live:
         return git_is_busy(self.session.project.root)
 
     def _tell(self, event: LiveEvent) -> None:
-        for listener in list(self.listeners):
+        self._outbox.append(event)
+
+    def _flush(self) -> None:
+        """Tell what happened, once all of it is done and nobody has to wait for a callback."""
+        while self._outbox:
             try:
-                listener(event)
-            except Exception as error:  # noqa: BLE001 - the user's callback; it must not stop what it only watches
-                sys.stderr.write(f"hitsave: a callback for live events failed: {error!r}\n")
+                event = self._outbox.pop(0)
+            except IndexError:  # another thread told the last
+                return
+            for listener in list(self.listeners):
+                try:
+                    listener(event)
+                except Exception as error:  # noqa: BLE001 - the user's callback; it must not stop what it only watches
+                    sys.stderr.write(f"hitsave: a callback for live events failed: {error!r}\n")
 
 
 def _only_told(modules: Iterable[str]) -> tuple[Refusal, ...]:

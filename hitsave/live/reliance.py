@@ -21,6 +21,7 @@ from hitsave.analysis.edges import resolve_edges
 from hitsave.analysis.entities import Entity, Module
 from hitsave.analysis.graph import Graph
 from hitsave.analysis.summary import CALLED, MUTATES_ARGUMENT, Class, Facts, Function, Import, ModuleSummary, Value
+from hitsave.errors import HitSaveError
 from hitsave.live.events import Refusal
 from hitsave.symbol import Symbol, module_of, qualname_of, symbol
 from hitsave.values.immutable import is_immutable
@@ -49,7 +50,11 @@ class Reliance:
         self._kept_by: dict[Symbol, Symbol] | None = None
         self._keepers: dict[Symbol, str] = {}  # functions that may keep what they computed, where nobody sees it
         for name in book.loaded.names():
-            source = book.source(name)
+            try:
+                source = book.source(name)
+            except HitSaveError:  # its text isn't known, so nothing is known of what it did
+                self._opaque = symbol(name)
+                continue
             summary = None if source is None else book.summary(source)
             module = self._graph.resolver.module(name)
             if summary is not None and module is not None:
