@@ -131,6 +131,7 @@ class Canonical:
         self.code = code
         self.doubtful = ""  # path of the first value that only its own pickling code could describe
         self.state_is_dict: dict[type, bool] = {}  # for `rules.instances`: what it learnt about a class
+        self.sentinels: dict[int, str] | None = None  # for `rules.standard`: names of bare objects
         self._find_rule = find_rule
         self._rules: dict[type, Rule] = {}
         self._hashers = dict(hashers_by_type)
@@ -152,10 +153,14 @@ class Canonical:
 
     def form(self, root: object) -> bytes:
         """The canonical form of `root`."""
-        if type(root) in ATOMS:
-            return self._atom(root)
         try:
-            return self._run(root)
+            return self._atom(root) if type(root) in ATOMS else self._run(root)
+        except TypeError as error:
+            # Rules raise nothing but CannotDigest, so this is a class that can't be looked up: its metaclass defines
+            # `__eq__` without `__hash__`.
+            where = self.path()
+            problem = f"{where}: no stable digest for an instance of a class that has no hash"
+            raise CannotDigest(problem, hint=HINT, path=where) from error
         except CannotDigest as error:
             if error.path:
                 raise

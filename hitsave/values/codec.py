@@ -153,7 +153,7 @@ def register_codec(codec: Codec) -> None:
 def _candidates(value: object) -> list[str]:
     """The names of the codecs worth asking, in order."""
     kind = type(value)
-    if kind in ATOMS or kind in CONTAINERS:
+    if any(kind is builtin for builtin in ATOMS | CONTAINERS):
         first = ["plain"]
     else:
         packages = {package_name(base) for base in kind.__mro__}

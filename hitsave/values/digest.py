@@ -130,7 +130,10 @@ def is_plain(values: tuple[object, ...], budget: int | None = None) -> bool:
     level: tuple[object, ...] | list[object] = values
     nodes_left = _MAX_NODES if budget is None else min(budget, _MAX_NODES)
     for _ in range(_MAX_DEPTH):
-        kinds = set(map(type, level))
+        try:
+            kinds = set(map(type, level))
+        except TypeError:  # a class without a hash, by grace of its metaclass
+            return False
         if kinds <= ATOMS:
             return True
         if not kinds <= _FAST_OR_ATOM:
@@ -169,10 +172,14 @@ def hash_long(data: bytes | memoryview) -> bytes:
 
 
 def dumps_or_nothing(value: Any) -> bytes:
-    """The marshalled form, or b"" for what marshal refuses: a string or container beyond 2 GiB."""
+    """The marshalled form, or b"" for what marshal refuses.
+
+    That is a string or container beyond 2 GiB, and a set of several complex nans: it can't sort those, and takes the
+    exception for a want of memory.
+    """
     try:
         return dumps(value, 2)
-    except ValueError:
+    except (ValueError, MemoryError):
         return b""
 
 

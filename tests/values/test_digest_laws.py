@@ -39,6 +39,16 @@ def test_marshal_and_the_piecewise_writer_agree(value: Any) -> None:
 
 
 @law
+@given(rich_values)
+def test_shortcuts_change_nothing(value: Any) -> None:
+    expected = Canonical(code).form([value, value])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hitsave.values.canonical, "is_plain", lambda *_: False)
+        patch.setattr(Canonical, "_at_once", lambda *_: b"")
+        assert Canonical(code).form([value, value]) == expected
+
+
+@law
 @given(st.lists(plain_values, max_size=6))
 def test_forms_tell_values_apart(values: list[Any]) -> None:
     """A form is an encoding: from it the very value could be read again, so two values can't share one."""

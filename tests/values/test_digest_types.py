@@ -5,17 +5,19 @@ from __future__ import annotations
 import collections
 import contextvars
 import datetime
+import decimal
 import fractions
+import functools
 import math
 import pathlib
 import threading
 import types
 import weakref
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pytest
 
-from hitsave.errors import UsageError
+from hitsave.errors import CannotDigest, UsageError
 from hitsave.values import digest_arguments, digest_value, register_hasher
 from hitsave.values.digest import hashers_by_type
 from tests.values.samples import DIFFERENT, Colour, Frozen, Keyed, Mapping, Pair, Plain, Point, Slotted, code, digest
@@ -142,6 +144,65 @@ def test_exceptions_count_by_arguments_attributes_and_cause_but_not_by_traceback
 
 
 SENTINEL, OTHER_SENTINEL = object(), object()
+
+
+ALIAS = SENTINEL
+
+
+def test_many_bare_objects_are_looked_up_at_once() -> None:
+    import time
+
+    started = time.process_time()
+    digest([object() for _ in range(2000)])
+    assert time.process_time() - started < 5
+
+
+def test_the_context_of_a_decimal_does_not_count() -> None:
+    value = decimal.Decimal("1E+50")
+    before = digest(value)
+    with decimal.localcontext() as context:
+        context.capitals = 0
+        context.prec = 2
+        assert digest(value) == before
+
+
+def test_attributes_of_ordered_dicts_and_counters_count() -> None:
+    for kind in (collections.OrderedDict, collections.Counter):
+        one: Any = kind(a=1)
+        before = digest(one)
+        one.extra = 1
+        assert digest(one) != before
+
+
+def test_sets_that_marshal_cannot_sort_have_a_digest() -> None:
+    one, other = complex(math.nan, 0), complex(math.nan, 0.0)
+    assert digest({one, other}) == digest({other, one}) != digest({one})
+
+
+def test_a_class_without_a_hash_is_refused() -> None:
+    class Strange(type):
+        def __eq__(cls, other: object) -> bool:
+            return cls is other
+
+    strange = Strange("strange", (), {})()
+    for value in (strange, [strange], {"a": [1, strange]}, Plain(a=strange)):
+        with pytest.raises(CannotDigest, match="class that has no hash"):
+            digest(value)
+
+
+def test_cached_properties_and_generic_bases_of_local_classes_have_a_digest() -> None:
+    def make(factor: int) -> type:
+        class Local(Generic[T]):
+            @functools.cached_property
+            def scaled(self) -> int:
+                return factor
+
+        return Local
+
+    assert digest(make(1)) == digest(make(1)) != digest(make(2))
+
+
+T = TypeVar("T")
 
 
 def test_bare_objects_are_known_by_the_global_name_they_go_by() -> None:

@@ -138,7 +138,11 @@ _KINDS: dict[tuple[str, str], tuple[str, Take, Make]] = {
     ("builtins", "bytearray"): ("bytearray", lambda v, _: (bytes(v),), _called("builtins:bytearray")),
     ("builtins", "range"): ("range", lambda v, _: (v.start, v.stop, v.step), _called("builtins:range")),
     ("builtins", "slice"): ("slice", lambda v, _: (v.start, v.stop, v.step), _called("builtins:slice")),
-    ("decimal", "Decimal"): ("Decimal", lambda v, _: (str(v),), _called("decimal:Decimal")),
+    ("decimal", "Decimal"): (
+        "Decimal",
+        lambda v, _: (tuple(v.as_tuple()),),
+        _called("decimal:Decimal"),
+    ),
     ("fractions", "Fraction"): (
         "Fraction",
         lambda v, _: (v.numerator, v.denominator),

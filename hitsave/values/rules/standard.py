@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     Rule = Callable[[Any, Canonical], Parts]
 
 
+_MAX_SENTINELS = 1000
+_sentinels: dict[int, tuple[object, str]] = {}
+
+
 def by_type() -> dict[type, Rule]:
     """Rules for types that always exist."""
     return {
@@ -68,13 +72,29 @@ def _memoryview(value: memoryview, _: Canonical) -> Parts:
     return Parts("memoryview", value.format, value.shape, Buffer(data))
 
 
-def _sentinel(value: object, _: Canonical) -> Parts:
+def _sentinel(value: object, canonical: Canonical) -> Parts:
     """A bare `object()`, which has nothing but its identity: known by the global name that it goes by, if any."""
+    known = _sentinels.get(id(value))
+    if known is not None:
+        return Parts("object", known[1])
+    if canonical.sentinels is None:
+        canonical.sentinels = _global_names()
+    name = canonical.sentinels.get(id(value))
+    if name is None:
+        return Parts("object")
+    if len(_sentinels) < _MAX_SENTINELS:
+        _sentinels[id(value)] = (value, name)  # it is a global, so keeping it alive keeps nothing else
+    return Parts("object", name)
+
+
+def _global_names() -> dict[int, str]:
+    """{id: the first name in the alphabet} of the bare objects that are globals of some module."""
+    found: dict[int, str] = {}
     for module in list(sys.modules.values()):
         for name, held in list(getattr(module, "__dict__", {}).items()):
-            if held is value and name != "_":
-                return Parts("object", name)
-    return Parts("object")
+            if type(held) is object and name < found.get(id(held), "~"):
+                found[id(held)] = name
+    return found
 
 
 def _path(value: Any, _: Canonical) -> Parts:
@@ -144,7 +164,8 @@ _BY_NAME: dict[tuple[str, str], Rule] = {
     ("_contextvars", "ContextVar"): _context_variable,
     ("contextvars", "ContextVar"): _context_variable,
     ("_thread", "_local"): _thread_local,
-    ("decimal", "Decimal"): lambda v, _: Parts("Decimal", str(v)),
+    # Not its text, which the context of the thread may write with a small "e".
+    ("decimal", "Decimal"): lambda v, _: Parts("Decimal", *v.as_tuple()),
     ("fractions", "Fraction"): lambda v, _: Parts("Fraction", v.numerator, v.denominator),
     ("datetime", "date"): lambda v, _: Parts("date", v.year, v.month, v.day),
     ("datetime", "datetime"): _datetime,
@@ -167,10 +188,11 @@ _BY_NAME: dict[tuple[str, str], Rule] = {
     ("ipaddress", "IPv6Interface"): _ip,
     ("array", "array"): _array,
     ("collections", "deque"): lambda v, _: Parts("deque", list(v), v.maxlen),
-    ("collections", "OrderedDict"): lambda v, _: Parts("OrderedDict", dict(v.items())),
+    ("collections", "OrderedDict"): lambda v, _: Parts("OrderedDict", dict(v.items()), Attributes(vars(v))),
     ("collections", "defaultdict"): lambda v, _: Parts("defaultdict", v.default_factory, dict(v.items())),
-    ("collections", "Counter"): lambda v, _: Parts("Counter", dict(v.items())),
-    ("collections", "ChainMap"): lambda v, _: Parts("ChainMap", v.maps),
+    ("collections", "Counter"): lambda v, _: Parts("Counter", dict(v.items()), Attributes(vars(v))),
+    ("collections", "ChainMap"): lambda v, _: Parts("ChainMap", Attributes(vars(v))),
+    ("functools", "cached_property"): lambda v, _: Parts("cached_property", v.func),
     ("functools", "partial"): _partial,
     ("functools", "partialmethod"): _partial,
     ("functools", "_lru_cache_wrapper"): _lru_cache,
