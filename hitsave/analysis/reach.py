@@ -166,6 +166,8 @@ class Reach:
 
     def mention(self, entity: Entity, level: int, source: Entity | None) -> None:
         """Note that `source` names `entity`."""
+        if entity.qualname == "__getattr__":  # of a module: an import statement may have asked it
+            level = UNCUT
         known = self.levels.get(entity, 0)
         if known >= level or entity.symbol in self.cut:
             return

@@ -209,6 +209,8 @@ class Processes:
             assert self._zygote.stdin is not None
             self._zygote.stdin.close()
             self._zygote.wait()
+            if self._zygote.stdout is not None:
+                self._zygote.stdout.close()
             self._zygote = None
 
     def _get_zygote(self) -> subprocess.Popen[str]:
