@@ -357,6 +357,8 @@ class Planner:
         return function is None or function.__code__.co_argcount > isinstance(holder, type)
 
     def _may_have_run(self, name: Symbol) -> bool:
+        if not running.is_noting():
+            return True
         return name in self._ran_ever() or self.book.loaded_before_observation(module_of(name))
 
     def _ran_ever(self) -> set[Symbol]:

@@ -72,6 +72,11 @@ def install() -> bool:
     return True
 
 
+def is_noting() -> bool:
+    """Whether `ever` holds what ran since observation began."""
+    return _tool is not None
+
+
 def uninstall() -> None:
     """Stop noting and give the tool id back."""
     global _tool

@@ -1,0 +1,240 @@
+"""The trace of a call: what its result is made from, found by running it. Independent of hitsave, and simpler.
+
+    ran     every function of the project that ran, by its normalised definition (no docstrings, annotations, positions)
+    read    what these name at module level: constants and what made them (functions called at import count whole),
+            classes by shape (bases, decorators, keywords, names and constants in the body, signatures of methods),
+            functions that did not run by signature, defaults and decorators; imports by what they lead to
+
+Two commits with the same trace of a call must give the same answer, as far as no state or file is involved.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+
+class Text:
+    """A module's top-level names and definitions, read from its file."""
+
+    def __init__(self, path: str) -> None:
+        self.tree = ast.parse(Path(path).read_bytes())
+        self.named: dict[str, list[ast.stmt]] = {}  # qualified name -> statements that bind it
+        for statement in self._statements(self.tree.body):
+            self._add(statement, "")
+
+    def _statements(self, body: list[ast.stmt]):
+        for statement in body:
+            if isinstance(statement, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
+                for part in ("body", "orelse", "finalbody"):
+                    yield from self._statements(getattr(statement, part, []))
+                for handler in getattr(statement, "handlers", []):
+                    yield from self._statements(handler.body)
+            else:
+                yield statement
+
+    def _add(self, statement: ast.stmt, prefix: str) -> None:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            self.named.setdefault(prefix + statement.name, []).append(statement)
+        elif isinstance(statement, ast.ClassDef):
+            self.named.setdefault(prefix + statement.name, []).append(statement)
+            for inner in self._statements(statement.body):
+                self._add(inner, f"{prefix}{statement.name}.")
+        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+            for alias in statement.names:
+                self.named.setdefault(prefix + (alias.asname or alias.name.partition(".")[0]), []).append(statement)
+        else:
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    self.named.setdefault(prefix + node.id, []).append(statement)
+
+
+class Normalise(ast.NodeTransformer):
+    """Takes away docstrings and annotations."""
+
+    def visit_FunctionDef(self, node):
+        self.generic_visit(node)
+        node.returns = None
+        node.body = _without_docstring(node.body)
+        return node
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_ClassDef(self, node):
+        self.generic_visit(node)
+        node.body = _without_docstring(node.body)
+        return node
+
+    def visit_arg(self, node):
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node):
+        self.generic_visit(node)
+        if node.value is None:
+            return None
+        return ast.Assign([node.target], node.value, lineno=0)
+
+
+def _without_docstring(body):
+    first = body[0] if body else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        body = body[1:]
+    return body or [ast.Pass()]
+
+
+class Trace:
+    """Collects what functions that ran lead to."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.texts: dict[str, Text | None] = {}
+        self.items: dict[str, str] = {}
+
+    def ran(self, path: str, qualname: str) -> None:
+        """A function of the project ran."""
+        text = self.text(path)
+        outer = qualname.partition(".<locals>")[0]
+        for statement in (text.named.get(outer) or []) if text else []:
+            self._whole(path, outer, statement)
+        owner = outer.rpartition(".")[0]
+        if owner:
+            self._read(path, owner)
+
+    def text(self, path: str) -> Text | None:
+        if path not in self.texts:
+            self.texts[path] = Text(path) if os.path.isfile(path) else None
+        return self.texts[path]
+
+    def _note(self, kind: str, path: str, name: str, node: ast.AST) -> bool:
+        key = f"{kind} {os.path.relpath(path, self.folder)}:{name}"
+        digest = hashlib.sha1(ast.dump(node).encode()).hexdigest()[:12]
+        if digest in self.items.get(key, ""):
+            return False
+        self.items[key] = self.items.get(key, "") + digest
+        return True
+
+    def _whole(self, path: str, name: str, statement: ast.stmt) -> None:
+        clean = Normalise().visit(ast.parse(ast.unparse(statement)))
+        if self._note("ran", path, name, clean):
+            self._names(path, clean)
+
+    def _names(self, path: str, tree: ast.AST, *, called: bool = False) -> None:
+        """Everything at module level that a tree names; with `called`, what it calls ran at import."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                self._read(path, node.id, called=called)
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                target = self._module(path, node.value.id)
+                if target:
+                    self._read(target, node.attr, called=called)
+            elif isinstance(node, ast.ImportFrom):
+                self._import(path, node, None, called=called)
+
+    def _read(self, path: str, name: str, *, called: bool = False) -> None:
+        text = self.text(path)
+        for statement in (text.named.get(name) or []) if text else []:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                if called:
+                    self._whole(path, name, statement)
+                else:
+                    self._header(path, name, statement)
+            elif isinstance(statement, ast.ClassDef):
+                self._shape(path, name, statement)
+            elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+                if isinstance(statement, ast.ImportFrom):
+                    self._import(path, statement, name, called=called)
+            else:
+                clean = Normalise().visit(ast.parse(ast.unparse(statement)))
+                if self._note("read", path, name, clean):
+                    self._names(path, clean, called=True)
+
+    def _header(self, path: str, name: str, function) -> None:
+        clean = Normalise().visit(ast.parse(ast.unparse(function))).body[0]
+        head = ast.Tuple([clean.args, *clean.decorator_list], ast.Load())
+        if self._note("header", path, name, head):
+            for decorator in clean.decorator_list:
+                self._names(path, decorator, called=True)
+            self._names(path, clean.args)
+
+    def _shape(self, path: str, name: str, cls: ast.ClassDef) -> None:
+        clean = Normalise().visit(ast.parse(ast.unparse(cls))).body[0]
+        parts = [*clean.bases, *clean.keywords, *clean.decorator_list]
+        for statement in clean.body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                parts += [ast.Constant(statement.name), statement.args, *statement.decorator_list]
+            else:
+                parts.append(statement)
+        if self._note("shape", path, name, ast.Module(parts, [])):
+            for part in parts:
+                self._names(path, part, called=True)
+
+    def _module(self, path: str, name: str) -> str | None:
+        """The project file of the module that `name` is in the module at `path`."""
+        text = self.text(path)
+        for statement in (text.named.get(name) or []) if text else []:
+            if isinstance(statement, ast.Import):
+                for alias in statement.names:
+                    if (alias.asname or alias.name.partition(".")[0]) == name:
+                        return self._file(path, alias.name if alias.asname else name, 0)
+            elif isinstance(statement, ast.ImportFrom):
+                for alias in statement.names:
+                    if (alias.asname or alias.name) == name:
+                        found = self._file(path, f"{statement.module or ''}.{alias.name}".strip("."), statement.level)
+                        if found:
+                            return found
+        return None
+
+    def _import(self, path: str, statement: ast.ImportFrom, name: str | None, *, called: bool) -> None:
+        target = self._file(path, statement.module or "", statement.level)
+        for alias in statement.names:
+            if target and (name is None or (alias.asname or alias.name) == name):
+                self._read(target, alias.name, called=called)
+
+    def _file(self, path: str, module: str, level: int) -> str | None:
+        base = self.folder
+        if level:
+            base = os.path.dirname(path)
+            for _ in range(level - 1):
+                base = os.path.dirname(base)
+        stem = os.path.join(base, *module.split(".")) if module else base
+        for candidate in (os.path.join(stem, "__init__.py"), stem + ".py"):
+            if os.path.isfile(candidate):
+                return candidate
+        return None
+
+
+def trace(call, folder: str) -> list[str]:
+    """The trace of a call as sorted "what=digest" items. Runs it."""
+    seen = set()
+
+    def note(frame, event, _argument):
+        if event == "call":
+            seen.add(frame.f_code)
+
+    sys.setprofile(note)
+    try:
+        repr(call())
+    except Exception:  # noqa: BLE001 - not counted anyway
+        pass
+    finally:
+        sys.setprofile(None)
+    found = Trace(folder)
+    for code in seen:
+        if code.co_filename.startswith(folder + os.sep):
+            found.ran(code.co_filename, _qualname(code, found.text(code.co_filename)))
+    return sorted(f"{key}={digest}" for key, digest in found.items.items())
+
+
+def _qualname(code, text: Text | None) -> str:
+    known = getattr(code, "co_qualname", None)
+    if known is not None:
+        return known
+    for name, statements in text.named.items() if text else ():  # before Python 3.11: by line
+        for statement in statements:
+            if statement.lineno <= code.co_firstlineno <= (statement.end_lineno or 0) and name.endswith(code.co_name):
+                return name
+    return code.co_name
