@@ -199,6 +199,11 @@ class Codebook:
             self._file_modules[path] = name
             return name
 
+    def canonical(self, import_name: str) -> str:
+        """The name under which classes of the module `import_name` are stored: the same in every process."""
+        loaded = self.loaded.by_import_name(import_name)
+        return import_name if loaded is None else loaded.module_name
+
     def import_name(self, module: str) -> str | None:
         """The key in `sys.modules` of the loaded module with the canonical name `module`."""
         loaded = self.loaded.get(module)

@@ -114,7 +114,7 @@ class LookUp:
 
     def _decoded(self, evaluation: Evaluation, *, spared: bool) -> Hit | None:
         blob = self.store.load(evaluation)
-        return None if blob is None else Hit(evaluation, decode(blob), spared)
+        return None if blob is None else Hit(evaluation, decode(blob, modules=self.planner.book), spared)
 
     def _find_spared(self, asked: Asked) -> Hit | None:
         for evaluation in self._spared(asked, self._evaluate_child):
@@ -123,7 +123,7 @@ class LookUp:
                 renewed = evaluation.replace(key=asked.key)
                 self.store.save(renewed, blob)
                 self.planner.keep_code(asked.plan)
-                return Hit(renewed, decode(blob), spared=True)
+                return Hit(renewed, decode(blob, modules=self.planner.book), spared=True)
         return None
 
     def _spared(self, asked: Asked, child_result: Callable[[Child], Digest | None]) -> Iterable[Evaluation]:

@@ -106,7 +106,12 @@ class Recorder:
             return None
         narrowed = self.planner.narrow(asked, sight)
         self._tell_impurities(asked, narrowed)
-        blob = encode(result, codec=asked.memo.options.codec)
+        blob = encode(
+            result,
+            codec=asked.memo.options.codec,
+            modules=self.planner.book,
+            allow_pickle=self.config.allow_pickle != "never",
+        )
         observed = self._observed(asked, sight, narrowed)
         evaluation = self._evaluation(asked, observed, blob, result, elapsed_s)
         self.store.save(evaluation, blob)

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
         def canonical(self, import_name: str, /) -> str:
             """The name under which classes of the module `import_name` are stored; itself if it isn't the project's."""
 
-        def import_name(self, canonical: str, /) -> str:
-            """The key in `sys.modules` of the module stored as `canonical`, or the name to import it by."""
+        def import_name(self, canonical: str, /) -> str | None:
+            """The key in `sys.modules` of the module stored as `canonical`; None if it isn't loaded."""
 
     class Codec(Protocol):
         """What a codec offers. `name` is lower-case text; raise `version` when `load` can't read older bytes."""

@@ -121,7 +121,8 @@ def _reference(cls: type, modules: ModuleNames | None) -> tuple[str, str]:
 
 
 def _resolve(module: str, qualname: str, modules: ModuleNames | None) -> Any:
-    found: Any = _import(module if modules is None else modules.import_name(module))
+    here = None if modules is None else modules.import_name(module)
+    found: Any = _import(here or module)
     for part in qualname.split("."):
         found = getattr(found, part, None)
     if not isinstance(found, type):

@@ -106,7 +106,8 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
     def _by_canonical_name(self, module: str, qualname: str) -> Any:
-        return super().find_class(module if self._modules is None else self._modules.import_name(module), qualname)
+        here = None if self._modules is None else self._modules.import_name(module)
+        return super().find_class(here or module, qualname)
 
 
 _BY_REFERENCE = (type, type(dump))
