@@ -88,6 +88,8 @@ class DiskStore:
         self.results = Results(self.places, self.database, self.trouble, data_codecs)
         self._trust: Trust | None = None
         self._untrusted = False
+        # What the last look-ups found: `load` usually follows, and then needs no second look at the database.
+        self._last: Found | None = None
         self._recent: dict[int, Found] = {}
 
     def _open_keys(self) -> Trust | None:
@@ -109,7 +111,11 @@ class DiskStore:
         rows = self.preload.find(first)
         if not rows:
             return []
-        return self._newest_first([item for item in self.verified(rows, key) if item[0].key is key])
+        found = self.verified(rows, key)
+        if len(found) == 1 and found[0][0].key is key:
+            self._last = found[0]
+            return [found[0][0]]
+        return self._newest_first([item for item in found if item[0].key is key])
 
     def candidates(self, symbol: Symbol, arguments: Digest, wanted: Wanted | None = None) -> list[Evaluation]:
         """Evaluations of `symbol` with `arguments` under any code, newest first, at most `MAX_CANDIDATES`."""
@@ -124,7 +130,6 @@ class DiskStore:
     def _newest_first(self, found: list[Found]) -> list[Evaluation]:
         if len(found) > 1:
             found.sort(key=_started, reverse=True)
-        # `load` usually follows on one of these: then it needs no second look at the database.
         self._recent = {id(item[0]): item for item in found}
         return [item[0] for item in found]
 
@@ -164,12 +169,14 @@ class DiskStore:
 
     def load(self, evaluation: Evaluation) -> Blob | None:
         """The encoded result, verified; None if it is gone or damaged."""
-        item = self._recent.get(id(evaluation))
+        item = self._last
+        if item is None or item[0] is not evaluation:
+            item = self._recent.get(id(evaluation))
         where = item[1] if item is not None and item[0] is evaluation else self._locate(evaluation)
-        if isinstance(where, bytes):
+        if type(where) is bytes:
             return Blob(evaluation.codec, where, evaluation.size_bytes)
         trust = self._trust
-        if where is None or trust is None:
+        if not isinstance(where, BlobRef) or trust is None:
             return None
         data = self.results.read(where, evaluation.size_bytes, trust.ring, verify=self._verify)
         if data is None:
@@ -228,7 +235,7 @@ class DiskStore:
     def remove(self, evaluation: Evaluation) -> bool:
         """Forget `evaluation`; whether it was there. Its file goes at the next collection, if nothing else needs it."""
         row_key = self._row_key(evaluation)[0]
-        self._recent = {}
+        self._last, self._recent = None, {}
         self.preload.forget(row_key)
         return self.database.delete([row_key]) > 0
 
@@ -340,7 +347,7 @@ class DiskStore:
 
     def close(self) -> None:
         """Close the database; the next call opens it again."""
-        self._recent = {}
+        self._last, self._recent = None, {}
         self.results.close()
         self.database.close()
         self.flights.close()

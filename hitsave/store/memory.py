@@ -71,23 +71,29 @@ class MemoryStore:
                 self._drop(evaluation)
             return
         # A copy where the bytes could change: arrays share memory with their encoded form.
-        data = blob.data if type(blob.data) is bytes and not blob.parts else b"".join(blob.buffers())
-        kept = Blob(blob.codec, data, blob.size_bytes)
+        if type(blob.data) is not bytes or blob.parts:
+            blob = Blob(blob.codec, b"".join(blob.buffers()), blob.size_bytes)
+        call = evaluation.key.symbol, evaluation.key.arguments
         with self._lock:
-            self._drop(evaluation)
-            items = self._calls.pop((evaluation.key.symbol, evaluation.key.arguments), [])
-            position = 0
-            while position < len(items) and items[position][0].started > evaluation.started:
-                position += 1
-            items.insert(position, (evaluation, kept))
-            self._calls[evaluation.key.symbol, evaluation.key.arguments] = items
+            if call not in self._calls:
+                self._calls[call] = [(evaluation, blob)]
+            else:
+                self._drop(evaluation)
+                self._insert(evaluation, blob, self._calls.pop(call, []))
             self._entries += 1
             self._bytes += blob.size_bytes + ENTRY_BYTES
-            for old, _ in items[MAX_CANDIDATES:]:
-                self._drop(old)
             while self._entries > self.max_entries:
                 self._evict()
             self._shrink()
+
+    def _insert(self, evaluation: Evaluation, blob: Blob, items: list[tuple[Evaluation, Blob]]) -> None:
+        position = 0
+        while position < len(items) and items[position][0].started > evaluation.started:
+            position += 1
+        items.insert(position, (evaluation, blob))
+        self._calls[evaluation.key.symbol, evaluation.key.arguments] = items
+        for old, _ in items[MAX_CANDIDATES:]:
+            self._drop(old)
 
     def _drop(self, evaluation: Evaluation) -> bool:
         call = evaluation.key.symbol, evaluation.key.arguments

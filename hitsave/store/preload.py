@@ -1,11 +1,12 @@
-"""`Preload`: rows fetched before they are asked for, once a function has been hit a few times.
+"""`Preload`: the rows of a function fetched before they are asked for, once it is hit again and again.
 
-A look-up of one key costs 7 µs, most of it for the transaction around it; a row of a range costs 0.8. Nobody knows
-which keys will be asked for, so the rows fetched ahead grow with the hits that were paid for: whatever the program
-does, fetching ahead costs at most about as much as the look-ups it did. Rows are as they lie on disk, unverified.
+A look-up of one key costs 7 µs, most of it for the transaction around it; a row of a range costs 0.8. So fetching all
+rows of a function pays as soon as a good part of them will be asked for. Nobody knows that, but who has hit an eighth
+of them is likely to go on. How many rows there are is estimated from one key: digests of arguments are spread evenly,
+so where the 32nd of them lies tells the rest. Rows are kept as they lie on disk, unverified.
 
-What another process writes or removes is noticed within `FRESH_S`; a key that is not among the rows is always looked
-up, so a new entry is found at once.
+What another process removes is noticed within `FRESH_S`; a key that is not among the rows is always looked up, so a
+new entry is found at once.
 """
 
 from __future__ import annotations
@@ -18,25 +19,26 @@ if TYPE_CHECKING:
 
 FIRST_HITS = 8
 ROWS_PER_HIT = 8
+SAMPLE = 32
 MAX_ROWS = 20_000
 MAX_ROW_BYTES = 400
 FRESH_S = 1.0
 
 FIND = "SELECT key, store_time, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1"
+NTH = f"SELECT key FROM Cache WHERE key >= ? AND key < ? AND raw = 1 ORDER BY key LIMIT 1 OFFSET {SAMPLE}"
 AHEAD = (
     f"SELECT key, store_time, CASE WHEN length(value) <= {MAX_ROW_BYTES} THEN value END FROM Cache"
-    " WHERE key > ? AND key < ? AND raw = 1 ORDER BY key LIMIT ?"
+    " WHERE key >= ? AND key < ? AND raw = 1 LIMIT ?"
 )
 
 
 class Function:
     """The hits of one symbol under one fingerprint, and its rows by the first 15 bytes of their keys."""
 
-    __slots__ = ("hits", "position", "rows")
+    __slots__ = ("hits", "rows")
 
-    def __init__(self, position: bytes) -> None:
+    def __init__(self) -> None:
         self.hits = 0
-        self.position = position
         self.rows: dict[bytes, list[Row]] = {}
 
 
@@ -57,7 +59,7 @@ class Preload:
         if function is not None and function.rows:
             if monotonic() > self._fresh_until and self._is_outdated():
                 self.clear()
-                function = Function(b"")
+                function = Function()
             rows = function.rows.get(first)
             if rows is not None:
                 function.hits += 1
@@ -66,25 +68,24 @@ class Preload:
         if rows:
             function = self._functions.get(name)
             if function is None:
-                function = self._functions[name] = Function(first[:4])
+                function = self._functions[name] = Function()
             function.hits += 1
-            if function.hits >= FIRST_HITS and not function.hits & (function.hits - 1):
+            # Looked at only when the hits have doubled, so that looking costs next to nothing.
+            if function.hits >= FIRST_HITS and not function.hits & (function.hits - 1) and not function.rows:
                 self._fetch_ahead(function, first)
         return rows
 
     def _fetch_ahead(self, function: Function, first: bytes) -> None:
-        limit = min(function.hits * ROWS_PER_HIT, MAX_ROWS - self._count)
-        if limit <= 0 or not function.position:
+        limit = MAX_ROWS - self._count
+        if limit <= 0 or self._estimate(first[:4]) > function.hits * ROWS_PER_HIT:
             return
         if not self._count:
             self._version = self._database.version()
             self._fresh_until = monotonic() + FRESH_S
-        rows = self._database.rows(AHEAD, (function.position, first[:4] + b"\xff" * 17, limit))
+        rows = self._database.rows(AHEAD, (first[:4], first[:4] + b"\xff" * 17, limit))
         self._count += len(rows)
-        # The rows of one key count only if all of them are here: none is too long, none lies beyond either end.
-        partial = {function.position[:15]}
-        function.position = rows[-1][0] if len(rows) == limit else b""
-        partial.add(function.position[:15])
+        # The rows of one key count only if all of them are here: none is too long, none beyond the limit.
+        partial = {rows[-1][0][:15]} if len(rows) == limit else set()
         fingerprint = first[12:]
         for row in rows:
             if row[2] is None:
@@ -93,6 +94,14 @@ class Preload:
                 function.rows.setdefault(row[0][:15], []).append(row)
         for key in partial:
             function.rows.pop(key, None)
+
+    def _estimate(self, symbol: bytes) -> float:
+        """About how many rows the symbol has."""
+        nth = self._database.rows(NTH, (symbol, symbol + b"\xff" * 17))
+        if not nth:
+            return SAMPLE
+        part = int.from_bytes(nth[0][0][4:12], "big") / 2**64
+        return SAMPLE / max(part, 1e-9)
 
     def _is_outdated(self) -> bool:
         self._fresh_until = monotonic() + FRESH_S

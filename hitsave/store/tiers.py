@@ -111,13 +111,27 @@ class Tiers:
 
 
 def _without_repeats(groups: Iterator[Iterable[Evaluation]]) -> Iterator[Evaluation]:
-    seen: dict[tuple[str, str, str, float, str], list[Observed]] = {}
+    # Nearly every look-up ends in the first group, so nothing is compared before the second is reached.
+    given: list[Evaluation] = []
+    seen: dict[tuple[str, str, str, float, str], list[Observed]] | None = None
     for evaluations in groups:
         for evaluation in evaluations:
-            key = evaluation.key
-            # Hashing what was observed takes longer than all the rest, so compare it only where this doesn't decide.
-            identity = key.symbol, key.fingerprint, key.arguments, evaluation.started, evaluation.result
-            same = seen.setdefault(identity, [])
-            if evaluation.observed not in same:
-                same.append(evaluation.observed)
+            if seen is None or _is_new(evaluation, seen):
                 yield evaluation
+                if seen is None:
+                    given.append(evaluation)
+        if seen is None and given:
+            seen = {}
+            for evaluation in given:
+                _is_new(evaluation, seen)
+
+
+def _is_new(evaluation: Evaluation, seen: dict[tuple[str, str, str, float, str], list[Observed]]) -> bool:
+    key = evaluation.key
+    # Hashing what was observed takes longer than all the rest, so compare it only where this doesn't decide.
+    identity = key.symbol, key.fingerprint, key.arguments, evaluation.started, evaluation.result
+    same = seen.setdefault(identity, [])
+    if evaluation.observed in same:
+        return False
+    same.append(evaluation.observed)
+    return True

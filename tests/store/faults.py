@@ -88,7 +88,7 @@ def check(store: DiskStore, found: Evaluation) -> bool:
     codec, data = result_of(arguments)
     if blob.codec != codec or bytes(memoryview(blob.data)) != data:
         raise WrongValue(f"result of {arguments}")
-    if codec == "pickle5" and pickle.loads(blob.data)[:2] != ("value of", arguments):  # type: ignore[arg-type]
+    if codec == "pickle5" and pickle.loads(blob.data)[:2] != ("value of", arguments):
         raise WrongValue(f"value of {arguments}")
     return True
 
