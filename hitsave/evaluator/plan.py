@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from hitsave.observe.watch import Sight
 
 LOCAL = "<locals>"
+CO_NESTED = 0x10  # Python 3.10 knows no qualified names
 WARM_ENTRIES = 1 << 15
 WARM_CHARACTERS = 1 << 12
 # Code that live values carry may reach live values of its own, and so on; this deep is deep enough to be suspicious.
@@ -331,7 +332,7 @@ class Planner:
             if code in plan.own_code:
                 ran.add(plan.own_symbol)
             elif name is not None:
-                if plan.own_code and LOCAL in getattr(code, "co_qualname", LOCAL) and name not in plan.starts:
+                if plan.own_code and code.co_flags & CO_NESTED and name not in plan.starts:
                     continue  # made in the function around it: it came in by value, which holds its code
                 ran.add(name)
             elif self.book.is_typed_code(code):
