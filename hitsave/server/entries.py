@@ -19,7 +19,7 @@ from hitsave.evaluation import Evaluation, Key
 from hitsave.record import Record
 from hitsave.server import leases
 from hitsave.server.cells import read_cells
-from hitsave.server.database.engine import insert_ignore
+from hitsave.server.database.engine import fetch, insert_ignore
 from hitsave.server.database.tables import (
     blob_refs,
     blobs,
@@ -161,12 +161,12 @@ def store(connection: Connection, project_id: int, offer: Offer) -> Stored:
 
 def find_exact(connection: Connection, project_id: int, key: Key) -> list[Any]:
     """Entries under `key`, newest first, each with its value if that is small."""
-    return list(connection.execute(EXACT, _parameters(project_id, key)).all())
+    return fetch(connection, EXACT, _parameters(project_id, key))
 
 
 def find_candidates(connection: Connection, project_id: int, key: Key) -> list[Any]:
     """Entries of (symbol, arguments) under other code that an edit may have left valid, one per group, newest first."""
-    rows = connection.execute(CANDIDATES, _parameters(project_id, key))
+    rows = fetch(connection, CANDIDATES, _parameters(project_id, key))
     seen: set[tuple[object, ...]] = set()
     found = []
     size = 0
@@ -282,7 +282,7 @@ def write_cells(connection: Connection, function_id: int, entry_id: int, evaluat
     )
 
 
-_text = sa.bindparam("t")
+_text: sa.BindParameter[str] = sa.bindparam("t")
 WIDEN_COLUMN = (
     sa.update(columns)
     .where(

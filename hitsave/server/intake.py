@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hitsave.server.database.engine import insert_ignore
+from hitsave.server.database.engine import fetch, insert_ignore
 from hitsave.server.database.tables import blob_refs, blobs
 from hitsave.server.problems import Problem
 from hitsave.server.quota import check_quota
@@ -119,7 +119,13 @@ async def _wait_out_deletion(state: State, name: str) -> None:
 
 def is_visible(connection: Connection, project_id: int, name: str) -> bool:
     """Whether a blob exists that the project has a reason to see."""
-    return connection.execute(VISIBLE, {"project": project_id, "name": name}).first() is not None
+    return find_visible(connection, project_id, name) is not None
+
+
+def find_visible(connection: Connection, project_id: int, name: str) -> Any | None:
+    """Size and (if it is small) bytes of a blob that the project may see."""
+    rows = fetch(connection, VISIBLE, {"project": project_id, "name": name})
+    return rows[0] if rows else None
 
 
 VISIBLE = (

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hitsave.server.database.engine import upsert
+from hitsave.server.database.engine import fetch, insert_ignore
 from hitsave.server.database.tables import leases
 from hitsave.wire import Held, Lease
 
@@ -23,7 +23,7 @@ def acquire(connection: Connection, project_id: int, name: str, holder: str, ttl
     """The lease, or who holds it."""
     now = time.time()
     # Look before the upsert: one that is refused would still pay for a write.
-    row = connection.execute(_row(project_id, name)).first()
+    row = _find(connection, project_id, name)
     if row is not None and row.expires > now:
         if holder and row.holder == holder:
             # The same process asks again: the answer that granted it was lost on the way.
@@ -37,17 +37,38 @@ def acquire(connection: Connection, project_id: int, name: str, holder: str, ttl
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
     token = secrets.token_hex(16)
-    values = {"project_id": project_id, "name": name, "token": token, "holder": holder, "fence": 1}
-    values["expires"] = now + ttl_s
-    fresh = {"token": token, "holder": holder, "fence": leases.c.fence + 1, "expires": now + ttl_s}
-    # Two may meet here on PostgreSQL: the second waits for the first, then must see that it came too late.
-    taken = sa.case((leases.c.expires <= now, True), else_=False)
-    changes = {column: sa.case((taken, value), else_=leases.c[column]) for column, value in fresh.items()}
-    upsert(connection, leases, ("project_id", "name"), values, changes)
-    row = connection.execute(_row(project_id, name)).one()
-    if row.token != token:
-        return Held(name, row.holder, max(0.0, row.expires - now))
-    return Lease(name, token, row.fence, ttl_s)
+    expires = now + ttl_s
+    if row is not None:
+        # Only one of those who meet here finds the row still expired.
+        place = {"p": project_id, "n": name, "now": now}
+        taken = connection.execute(
+            TAKE_OVER, {**place, "token_": token, "holder_": holder, "expires_": expires}
+        ).first()
+        if taken is not None:
+            return Lease(name, token, taken.fence, ttl_s)
+    else:
+        values = {"project_id": project_id, "name": name, "token": token, "holder": holder, "fence": 1}
+        if insert_ignore(connection, leases, {**values, "expires": expires}):
+            return Lease(name, token, 1, ttl_s)
+    found = find_holder(connection, project_id, name)
+    return found or Held(name, "", 0.0)
+
+
+TAKE_OVER = (
+    sa.update(leases)
+    .where(
+        leases.c.project_id == sa.bindparam("p"),
+        leases.c.name == sa.bindparam("n"),
+        leases.c.expires <= sa.bindparam("now"),
+    )
+    .values(
+        token=sa.bindparam("token_"),
+        holder=sa.bindparam("holder_"),
+        fence=leases.c.fence + 1,
+        expires=sa.bindparam("expires_"),
+    )
+    .returning(leases.c.fence)
+)
 
 
 def renew(connection: Connection, project_id: int, name: str, token: str, ttl_s: float) -> int | None:
@@ -74,13 +95,13 @@ def release(connection: Connection, project_id: int, name: str, token: str) -> b
 def find_holder(connection: Connection, project_id: int, name: str) -> Held | None:
     """Who holds the lease now."""
     now = time.time()
-    row = connection.execute(_row(project_id, name)).first()
+    row = _find(connection, project_id, name)
     return Held(name, row.holder, row.expires - now) if row is not None and row.expires > now else None
 
 
 def is_fenced_off(connection: Connection, project_id: int, name: str, fence: int) -> bool:
     """Whether somebody took the lease over from the holder of `fence`, and holds it now."""
-    row = connection.execute(_row(project_id, name)).first()
+    row = _find(connection, project_id, name)
     return row is not None and row.fence > fence and row.expires > time.time()
 
 
@@ -94,7 +115,11 @@ def forget_expired(connection: Connection, older_than_s: float = 3600.0) -> None
     connection.execute(sa.delete(leases).where(leases.c.expires < time.time() - older_than_s))
 
 
-def _row(project_id: int, name: str) -> sa.Select[Any]:
-    return sa.select(leases.c.token, leases.c.holder, leases.c.fence, leases.c.expires).where(
-        leases.c.project_id == project_id, leases.c.name == name
-    )
+def _find(connection: Connection, project_id: int, name: str) -> Any | None:
+    rows = fetch(connection, ROW, {"p": project_id, "n": name})
+    return rows[0] if rows else None
+
+
+ROW = sa.select(leases.c.token, leases.c.holder, leases.c.fence, leases.c.expires).where(
+    leases.c.project_id == sa.bindparam("p"), leases.c.name == sa.bindparam("n")
+)

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from starlette.responses import Response, StreamingResponse
 
 from hitsave.server.api.call import Call, Problem, answer
-from hitsave.server.intake import VISIBLE, Spool, admit, is_visible, publish
+from hitsave.server.intake import Spool, admit, find_visible, is_visible, publish
 from hitsave.wire.manifests import is_blob_name
 from hitsave.wire.messages import INLINE_MAX_BYTES
 from hitsave.wire.reading import check_text
@@ -23,9 +23,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z", re.ASCII)
 async def get_blob(call: Call) -> Response:
     """The bytes, or the part that `Range` asks for. `HEAD` gives the headers alone."""
     name = call.blob()
-    row = await call.state.database.read(
-        lambda connection: connection.execute(VISIBLE, {"project": call.project_id, "name": name}).first()
-    )
+    row = await call.state.database.read(lambda connection: find_visible(connection, call.project_id, name))
     if row is None:
         raise Problem("not-found", "There is no such blob in this project.")
     etag = f'"{name}"'
@@ -125,9 +123,7 @@ async def presign(call: Call) -> Response:
     """A URL that reads the blob straight from the object storage; 501 where blobs are files."""
     name = call.blob()
     expires_s = call.query_integer("expires_s", 600, low=10, high=3600)
-    row = await call.state.database.read(
-        lambda connection: connection.execute(VISIBLE, {"project": call.project_id, "name": name}).first()
-    )
+    row = await call.state.database.read(lambda connection: find_visible(connection, call.project_id, name))
     if row is None:
         raise Problem("not-found", "There is no such blob in this project.")
     url = None if row.data is not None else call.state.blobs.presign(name, expires_s)

@@ -87,7 +87,7 @@ class Mirror:
 
     def refresh(self, limit: int = SHOWN_MAX) -> int:
         """Take in what is new; how many evaluations that were."""
-        new = []
+        new: list[Evaluation] = []
         for evaluation in self._entries_now():
             identity = (evaluation.key, evaluation.started, evaluation.result)
             if identity not in self._seen and len(new) < limit and len(self._seen) < SHOWN_MAX:
