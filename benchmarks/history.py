@@ -104,6 +104,8 @@ class Replay:
         traced = self.run("traced", {})
         memoised = self.run("memoised", self.cache)
         tally = self.tally
+        if not traced:
+            return
         for name, truth in plain.items():
             if name not in memoised:
                 tally.crashed.append(f"{subject}: {name}")

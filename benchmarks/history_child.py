@@ -50,9 +50,11 @@ def in_a_fork(call, folder: str) -> list[str]:
     if not pid:
         from history_trace import trace
 
-        with os.fdopen(writing, "w") as pipe:
-            pipe.write(json.dumps(trace(call, folder)))
-        os._exit(0)
+        try:
+            with os.fdopen(writing, "w") as pipe:
+                pipe.write(json.dumps(trace(call, folder)))
+        finally:
+            os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
         text = pipe.read()

@@ -93,6 +93,7 @@ class Trace:
         self.folder = folder
         self.texts: dict[str, Text | None] = {}
         self.items: dict[str, str] = {}
+        self._followed: set[tuple[str, str, bool]] = set()
 
     def ran(self, path: str, qualname: str) -> None:
         """A function of the project ran."""
@@ -135,6 +136,9 @@ class Trace:
                 self._import(path, node, None, called=called)
 
     def _read(self, path: str, name: str, *, called: bool = False) -> None:
+        if (path, name, called) in self._followed:
+            return
+        self._followed.add((path, name, called))
         text = self.text(path)
         for statement in (text.named.get(name) or []) if text else []:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
