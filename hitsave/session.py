@@ -61,7 +61,7 @@ class Session:
         self.book: Codebook = Codebook(project, loaded(), self.disk, packages)
         self.conditions = Conditions(project, self.disk)
         self.planner = Planner(self.book, config, self._keep_code, decorated)
-        self.look = LookUp(self.store, self.conditions, self.planner, self._evaluate_child)
+        self.look = LookUp(self.store, self.conditions, self.planner, self._evaluate_child, self.notices)
         recorder = Recorder(config, self.store, self.conditions, self.planner, self.notices, self._details)
         self.evaluator = Evaluator(config, self.planner, self.look, recorder, self.disk.flights, self.notices)
 

@@ -13,6 +13,7 @@ Candidates that ran the same functions share one closure, so a thousand of them 
 
 from __future__ import annotations
 
+from hitsave.errors import StoreError, StoreWarning
 from hitsave.evaluation import Key
 from hitsave.record import Record
 from hitsave.values import decode
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from hitsave.evaluator.conditions import Conditions
     from hitsave.evaluator.evaluator import Asked
     from hitsave.evaluator.memo import Memo
+    from hitsave.evaluator.notices import Notices
     from hitsave.evaluator.plan import Plan, Planner
     from hitsave.store.contract import Store
     from hitsave.symbol import Symbol
@@ -52,11 +54,13 @@ class LookUp:
         conditions: Conditions,
         planner: Planner,
         evaluate_child: Callable[[Child], Digest | None],
+        notices: Notices | None = None,
     ) -> None:
         self.store = store
         self.conditions = conditions
         self.planner = planner
         self._evaluate_child = evaluate_child
+        self.notices = notices
 
     def find(self, asked: Asked) -> Hit | None:
         """The newest stored evaluation that holds for the call, with its result; None if there is none."""
@@ -114,17 +118,30 @@ class LookUp:
 
     def _decoded(self, evaluation: Evaluation, *, spared: bool) -> Hit | None:
         blob = self.store.load(evaluation)
-        return None if blob is None else Hit(evaluation, decode(blob, modules=self.planner.book), spared)
+        if blob is None:
+            return None
+        try:
+            return Hit(evaluation, decode(blob, modules=self.planner.book), spared)
+        except StoreError as error:  # its class has gone, or a library can't read what its last release wrote
+            self._say_unreadable(evaluation, error)
+            return None
 
     def _find_spared(self, asked: Asked) -> Hit | None:
         for evaluation in self._spared(asked, self._evaluate_child):
-            blob = self.store.load(evaluation)
-            if blob is not None:
+            hit = self._decoded(evaluation, spared=True)
+            blob = None if hit is None else self.store.load(evaluation)
+            if hit is not None and blob is not None:
                 renewed = evaluation.replace(key=asked.key)
                 self.store.save(renewed, blob)
                 self.planner.keep_code(asked.plan)
-                return Hit(renewed, decode(blob, modules=self.planner.book), spared=True)
+                return hit.replace(evaluation=renewed)
         return None
+
+    def _say_unreadable(self, evaluation: Evaluation, error: StoreError) -> None:
+        if self.notices is not None:
+            name = evaluation.key.symbol.partition(":")[2]
+            text = f"a stored result of {name}() is computed anew: {error.message}"
+            self.notices.say(StoreWarning, text, hint=error.hint)
 
     def _spared(self, asked: Asked, child_result: Callable[[Child], Digest | None]) -> Iterable[Evaluation]:
         groups: dict[object, bool] = {}
