@@ -102,12 +102,10 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == (__name__, by_canonical_name.__name__):
-            return self._by_canonical_name
-        return super().find_class(module, name)
-
-    def _by_canonical_name(self, module: str, qualname: str) -> Any:
+            return self.find_class
+        # Whoever wrote it may have imported what is the script here.
         here = None if self._modules is None else self._modules.import_name(module)
-        return super().find_class(here or module, qualname)
+        return super().find_class(here or module, name)
 
 
 _BY_REFERENCE = (type, type(dump))
