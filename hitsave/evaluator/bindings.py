@@ -46,6 +46,8 @@ class Bindings:
         for name, holder, attribute, value in self._bound(values):
             if self._live.is_steady(name):
                 found.append(Check(holder, attribute, value))
+        for _, holder, attribute, value in self._bound(tuple(name for name, _ in aliases(closure))):
+            found.append(Check(holder, attribute, value))
         return tuple(found)
 
     def stateful(self, closure: Closure) -> tuple[Symbol, ...]:
@@ -71,20 +73,51 @@ class Bindings:
                     path=str(name),
                 )
             if self._is_replaced(name, value):
-                carrier = Carrier(self._book)
-                try:
-                    digest = digest_value(value, code=carrier, path=str(name))
-                except CannotDigest as error:
-                    raise CannotDigest(
-                        f"{name} was replaced by {type(value).__name__!r}, which has no digest: {error.message}",
-                        hint="Undo the replacement, or call `.uncached(...)`.",
-                        path=error.path,
-                    ) from None
-                code = self._book.closure(carrier.starts).pairs if carrier.starts else ()
-                found.append((f"replaced {name}", f"{digest} {sorted(code)}"))
+                found.append((f"replaced {name}", self._described(name, value)))
+        for name, target in aliases(closure):
+            found += self._rebound(name, target)
         return tuple(found)
 
     # -- private -----------------------------------------------------------------------------------------------------
+
+    def _described(self, name: Symbol, value: Any) -> str:
+        """What tells `value`, and the code that it brings along, from others."""
+        carrier = Carrier(self._book)
+        try:
+            digest = digest_value(value, code=carrier, path=str(name))
+        except CannotDigest as error:
+            raise CannotDigest(
+                f"{name} was replaced by {type(value).__name__!r}, which has no digest: {error.message}",
+                hint="Undo the replacement, or call `.uncached(...)`.",
+                path=error.path,
+            ) from None
+        code = self._book.closure(carrier.starts).pairs if carrier.starts else ()
+        return f"{digest} {sorted(code)}"
+
+    def _rebound(self, name: Symbol, target: Symbol) -> list[tuple[str, str]]:
+        """As `replaced`, for a name that was imported from elsewhere: is it still what is there?
+
+        It isn't if a test put something in its place, or if the other module was loaded again since.
+        """
+        mine = [value for _, _, _, value in self._bound((name,))]
+        theirs = [value for _, _, _, value in self._bound((target,))]
+        if not mine or not theirs or mine[0] is theirs[0]:
+            return []
+        value = mine[0]
+        inner = _innermost(value)
+        is_old_class = isinstance(value, type) and value.__qualname__ == qualname_of(target)
+        if is_old_class or (isinstance(inner, FunctionType) and self._is_changed_in_place(target, value)):
+            raise CannotDigest(
+                f"{name} is what was there before {module_of(target)} was loaded again",
+                hint=f"hitsave.reload({module_of(name)!r}) takes it from there anew; a restart does too.",
+                path=str(name),
+            )
+        try:
+            return [(f"replaced {name}", self._described(name, value))]
+        except CannotDigest:
+            if callable(value):
+                raise
+            return []  # a global never raises: it counts by its definition
 
     def _bound(self, symbols: tuple[Symbol, ...]) -> Iterator[tuple[Symbol, Any, str, Any]]:
         for name in symbols:
@@ -123,6 +156,11 @@ class Bindings:
         elif "." in qualname_of(name):
             return False  # a class attribute may be a descriptor made elsewhere
         return not self._book.is_decorated(name)
+
+
+def aliases(closure: Closure) -> list[tuple[Symbol, Symbol]]:
+    """(name, what it was imported from) of the names of a closure that are only other names."""
+    return [(name, Symbol(digest)) for name, digest in closure.pairs if ":" in digest]
 
 
 def _innermost(value: Any) -> Any:

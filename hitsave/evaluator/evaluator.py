@@ -279,7 +279,8 @@ class Evaluator:
 
     def keep_warm(self, asked: Asked, value: Any, observed: Observed) -> None:
         """Let the wrapper answer this call itself from now on, if that is safe."""
-        if asked.plan.is_warm and not asked.carried and self.config.mode == "on":
+        # While edits wait to be taken over, calls take the long way, which begins with that.
+        if asked.plan.is_warm and not asked.carried and self.config.mode == "on" and self.at_entry is None:
             self.planner.keep_warm(asked, value, observed)
 
     def _trouble(self, memo: Memo, error: Exception) -> None:
@@ -295,6 +296,10 @@ class Evaluator:
         )
 
     # -- recursion ---------------------------------------------------------------------------------------------------
+
+    def is_evaluating(self) -> bool:
+        """Whether this thread is inside the body of a memoised plain function."""
+        return _thread.get_ident() in self._depth
 
     def _deepen(self) -> None:
         ident = _thread.get_ident()

@@ -256,7 +256,7 @@ class Live:
 
     def take_over(self) -> None:
         """Exchange what is ready, and say what isn't. On the thread of whoever is about to call something."""
-        if watch.callers():
+        if self.session.evaluator.is_evaluating():
             return  # in the middle of an evaluation, which would then belong to neither the old code nor the new
         if not self._lock.acquire(blocking=False):
             return  # a batch is being taken in: the next call will see it

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from hitsave.analysis.closure import Closure
     from hitsave.evaluator.code import Codebook
 
+# Constructs that look at a namespace, but run nothing that can't be seen; an exec does.
+LOOKS = ("globals", "locals", "vars", "dir")
 # Decorators from outside that keep nothing of what the function under them returns.
 KEEP_NOTHING = ("contextlib.", "click.", "typer.", "pytest.", "atexit.register")
 
@@ -50,6 +52,8 @@ class Reliance:
         self._kept_by: dict[Symbol, Symbol] | None = None
         self._keepers: dict[Symbol, str] = {}  # functions that may keep what they computed, where nobody sees it
         for name in book.loaded.names():
+            if book.import_name(name) not in sys.modules:
+                continue
             try:
                 source = book.source(name)
             except HitSaveError:  # its text isn't known, so nothing is known of what it did
@@ -83,7 +87,7 @@ class Reliance:
 
     def note_state(self, closure: Closure) -> None:
         """Take in what a memoised function reads: state that functions leave is a place where old results are kept."""
-        for writer in closure.writers:
+        for _, writer in closure.writers:
             self._keepers.setdefault(writer, "it leaves state that memoised functions read")
 
     # -- private -----------------------------------------------------------------------------------------------------
@@ -122,7 +126,7 @@ class Reliance:
         edges = resolve_edges(self._graph.resolver, module, None, [facts])
         for name in edges.missing:
             self._missing.setdefault(Symbol(name), where)
-        if edges.opaque:
+        if any(construct not in LOOKS for construct, _ in edges.opaque):
             self._opaque = where
         for entity, bits in edges.mentions.items():
             self._read.setdefault(entity.symbol, where)
@@ -134,6 +138,8 @@ class Reliance:
                 self._use(member, where)
         # An item of a container was called: whatever it may hold.
         for chain, bits in facts.reads:
+            if bits & CALLED and chain.startswith("globals()"):
+                self._opaque = where
             if bits & CALLED and "[" in chain:
                 for entity in edges.mentions:
                     self._use(entity, where)

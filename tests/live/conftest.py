@@ -66,7 +66,11 @@ class Bench:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             self.live.sync()
+        assert not self.troubles(), self.troubles()
         self.warnings += [str(each.message) for each in caught if issubclass(each.category, LiveWarning)]
+
+    def troubles(self) -> list[str]:
+        return [event.detail for event in self.events if event.kind == "trouble"]
 
     def kinds(self) -> list[str]:
         return [event.kind for event in self.events]
