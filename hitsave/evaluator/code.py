@@ -226,7 +226,10 @@ class Codebook:
         # Somebody gave it other code; perhaps only the same once more, as reloaders do for what an edit has moved.
         from hitsave.importhook.literals import defaults_agree
 
-        return entry.holds(function.__code__) and defaults_agree(entry.data or b"", entry.path, function)
+        loaded = self.loaded.get(module)
+        if loaded is None or not entry.holds(function.__code__):
+            return False
+        return defaults_agree(loaded.source.data, loaded.source.path, function)
 
     def is_under_foreign_decorator(self, name: Symbol) -> bool:
         """Whether something other than our decorator may have exchanged the code of the function `name`."""
