@@ -2,7 +2,7 @@
 
 A program is three modules of small functions, classes, constants, caches and registries that call one another, and an
 `app` with two memoised functions. An edit changes, adds or removes something, or only the way a file is written.
-Everything comes from a seed, so a failure can be run again: `python -m benchmarks.live_fuzz --seed N --count 1`.
+Everything comes from a seed, so a failure can be run again: `python benchmarks/live_fuzz.py --seed N --count 1`.
 """
 
 from __future__ import annotations
