@@ -205,7 +205,7 @@ class DiskStore:
             self._save(trust, evaluation, blob)  # into another file than we thought, where the shared parts are missing
 
     def _save(self, trust: Trust, evaluation: Evaluation, blob: Blob) -> None:
-        row_key, digest, rows = self._row_key(evaluation)
+        row_key, digest, rows = self._row_key(evaluation, writing=True)
         ref: BlobRef | None = None
         payload, tag = b"", None
         if blob.size_bytes <= IN_ROW_BYTES:
@@ -226,10 +226,10 @@ class DiskStore:
             self.results.keep(blob, trust.ring, [], durable=evaluation.is_experiment)
         self.preload.forget(row_key)
 
-    def _row_key(self, evaluation: Evaluation) -> tuple[bytes, bytes, list[NewRow]]:
+    def _row_key(self, evaluation: Evaluation, *, writing: bool = False) -> tuple[bytes, bytes, list[NewRow]]:
         """The row key of `evaluation`, the digest of its group, and the rows to write with it."""
         key = evaluation.key
-        name, digest, rows = self.groups.of(evaluation, packing.title_prefix(evaluation.title))
+        name, digest, rows = self.groups.of(evaluation, packing.title_prefix(evaluation.title), writing=writing)
         return self.groups.symbol(key.symbol) + bytes.fromhex(key.arguments[:16]) + name, digest, rows
 
     def remove(self, evaluation: Evaluation) -> bool:

@@ -52,8 +52,11 @@ class Groups:
 
     # Writing
 
-    def of(self, evaluation: Evaluation, prefix: str) -> tuple[bytes, bytes, list[NewRow]]:
-        """The id and digest of the group of `evaluation`, and the rows to write with it (none if they are known)."""
+    def of(self, evaluation: Evaluation, prefix: str, *, writing: bool) -> tuple[bytes, bytes, list[NewRow]]:
+        """The id and digest of the group of `evaluation`, and the rows to write with it (none if they are known).
+
+        Only who is `writing` makes them known: whoever merely looks for an evaluation doesn't store its group.
+        """
         data, trace = packing.pack_group(evaluation, prefix)
         if self._database.generation != self._generation:
             self._generation = self._database.generation
@@ -73,9 +76,10 @@ class Groups:
             rows = [(trace_key, moment, None, trace), (row_key, moment, trace_key, data)]
         else:
             rows = [(row_key, moment, None, data)]
-        if len(self._kept) >= MAX_GROUPS:
-            self._kept.clear()
-        self._kept[content] = name, digest, now
+        if writing:
+            if len(self._kept) >= MAX_GROUPS:
+                self._kept.clear()
+            self._kept[content] = name, digest, now
         return name, digest, rows
 
     def forget(self) -> None:
