@@ -36,23 +36,20 @@ from hitsave.values.digest import (
     FLAT_BYTES,
     check_hashers,
     dumps_or_nothing,
-    finish,
     hash_long,
     hash_pieces,
     hashers_by_type,
-    is_big,
     is_plain,
 )
+from hitsave.values.frame import UNORDERED, Frame, path_below
 from hitsave.values.naming import type_name
 from hitsave.values.parts import Attributes, Buffer, Parts, Ruled, Unordered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from typing import Any
 
-    from hitsave.digest import Digest
-    from hitsave.values.digest import CodeDigest, Hasher, Hashers
+    from hitsave.values.digest import CodeDigest, Hashers
     from hitsave.values.rules import Rule
 
 _INLINE_BYTES = 4096  # a longer form is replaced by its hash
@@ -60,58 +57,10 @@ _RAW_BYTES = 64  # a buffer up to this length is written out
 _WALK_DEPTH = 8  # below this depth we no longer try to leave a whole container to marshal
 _MAX_STEPS_AGAIN = 100_000
 _HEADS = {list: b"[", tuple: b"(", set: b"<", frozenset: b">", Unordered: b"U"}
-_UNORDERED = frozenset({set, frozenset, Unordered})
 HINT = (
     "leave it out with ignore=, give a rule with hashers= or register_hasher(), "
     "or define __hitsave_key__() on its class to return what stands for it"
 )
-
-
-def digest_by_parts(
-    value: object, *, code: CodeDigest, path: str, hashers: Hashers | None, budget: int | None
-) -> Digest:
-    """As `digest_value`, for any value."""
-    root = Buffer(value) if is_big(value) else value
-    return _digest(lambda: Canonical(code, hashers, budget=budget, path=path), root)
-
-
-def digest_arguments_by_parts(
-    names: tuple[str, ...], values: tuple[object, ...], *, code: CodeDigest, hashers: Hashers | None
-) -> Digest:
-    """As `digest_arguments`, for any values."""
-    given = [Buffer(value) if is_big(value) else value for value in values]
-    rules: Mapping[Any, Hasher] = hashers or {}
-    for index, name in enumerate(names):
-        if name in rules:
-            given[index] = Ruled(values[index], rules[name])
-    return _digest(lambda: Canonical(code, hashers, names=names), (names, tuple(given)))
-
-
-def _digest(make: Callable[[], Canonical], root: object) -> Digest:
-    canonical = make()
-    digest = finish(canonical.form(root))
-    where = canonical.doubtful
-    if where and finish(make().form(root)) != digest:
-        problem = "no stable digest, its class describes it differently each time it is asked"
-        raise CannotDigest(f"{where}: {problem}", hint=HINT, path=where)
-    return digest
-
-
-class _Frame:
-    """A container that is being written."""
-
-    __slots__ = ("count", "items", "kind", "known", "low", "number", "out", "plain", "value")
-
-    def __init__(self, kind: Any, items: list[Any], value: object, number: int, known: int) -> None:
-        self.kind = kind  # a builtin container type, or one of Parts, Attributes, Unordered
-        self.items = items  # children; of a dict its keys and values in turn
-        self.value = value
-        self.number = number
-        self.low = number  # the smallest number that anything in it refers to
-        self.known = known  # how much of `Canonical._cyclic` was there before it
-        self.count = 0  # children taken so far
-        self.out: list[bytes] = []
-        self.plain = kind in CONTAINERS  # builtins all the way down, as far as we have seen
 
 
 class Canonical:
@@ -141,11 +90,12 @@ class Canonical:
         self._budget = budget
         self._path = path
         self._names = names
-        self._stack: list[_Frame] = []
+        self._stack: list[Frame] = []
         self._trail: list[object] = []  # the open containers, by number
         self._open: dict[int, int] = {}  # id: number
         self._memo: dict[int, tuple[object, bytes, bool]] = {}  # id: (the object, its form, whether it is plain)
-        self._cyclic: list[int] = []  # ids of those in the memo whose form depends on where their cycle was entered
+        # Ids of those in the memo whose form depends on where a cycle was entered: its members, and all that hold one.
+        self._relative: dict[int, None] = {}
         self._steps_again = 0
         self.plain = (
             True  # after `form`: whether the value is builtins all the way down, and short enough to be written flat
@@ -176,7 +126,7 @@ class Canonical:
             at = frames[1].count - 1 if len(frames) > 1 else -1
             start = self._names[at] if 0 <= at < len(self._names) else ""
             frames = frames[2:]
-        return f"{start}{_shortened([*map(_label, frames)])}"
+        return start + path_below(frames)
 
     def _run(self, root: object) -> bytes:
         stack = self._stack
@@ -187,7 +137,7 @@ class Canonical:
             frame = stack[-1]
             out = frame.out
             items = frame.items
-            unordered = frame.kind in _UNORDERED
+            unordered = frame.kind in UNORDERED
             while frame.count < len(items):
                 child = items[frame.count]
                 frame.count += 1
@@ -211,6 +161,8 @@ class Canonical:
                 parent.out.append(form)
                 if not frame.plain:
                     parent.plain = False
+                if frame.relative:
+                    parent.relative = True
                 if frame.low < parent.low:
                     parent.low = frame.low
 
@@ -224,13 +176,15 @@ class Canonical:
             self._spend(len(form))
         return form
 
-    def _seen(self, child: object, frame: _Frame) -> bytes | None:
+    def _seen(self, child: object, frame: Frame) -> bytes | None:
         """The form of an object that was met before, or None."""
         key = id(child)
         known = self._memo.get(key)
         if known is not None:
             if not known[2]:
                 frame.plain = False
+            if key in self._relative:
+                frame.relative = True
             return known[1]
         number = self._open.get(key)
         if number is None:
@@ -275,7 +229,7 @@ class Canonical:
         if self._budget is not None:
             self._spend(1)
         number = len(self._trail)
-        self._stack.append(_Frame(kind, items, what, number, len(self._cyclic)))
+        self._stack.append(Frame(kind, items, what, number, len(self._relative)))
         self._trail.append(value)
         self._open[id(value)] = number
         return None
@@ -305,16 +259,16 @@ class Canonical:
                 form = _buffer_form(part)  # type: ignore[arg-type]
             else:
                 known = self._memo.get(id(part))
-                if known is None:
+                if known is None or id(part) in self._relative:
                     return b""
                 form = known[1]
             forms.append(form)
         return _short(b"@(" + _size(len(forms) + 1) + dumps(what.name, 2) + b"".join(forms))
 
-    def _leave(self, frame: _Frame) -> bytes:
+    def _leave(self, frame: Frame) -> bytes:
         """The form of the topmost container, which is complete."""
         kind = frame.kind
-        if kind in _UNORDERED:
+        if kind in UNORDERED:
             self._forget_since(frame)
             frame.out.sort()
         body = b"".join(frame.out)
@@ -333,27 +287,29 @@ class Canonical:
             self._close(frame, form)
         return form
 
-    def _close(self, frame: _Frame, form: bytes) -> None:
+    def _close(self, frame: Frame, form: bytes) -> None:
         """Remember the form of a container that refers to nothing above it, and of the members of its cycle."""
         trail = self._trail
         first = frame.number
         value = trail[first]
         self._memo[id(value)] = (value, form, frame.plain)
         if len(trail) > first + 1:
-            self._cyclic.append(id(value))
+            frame.relative = True
             root = hash_long(form)
             for number in range(first + 1, len(trail)):
                 member = trail[number]
                 del self._open[id(member)]
                 self._memo[id(member)] = (member, b"&" + _size(number - first) + root, False)
-                self._cyclic.append(id(member))
+                self._relative[id(member)] = None
+        if frame.relative:
+            self._relative[id(value)] = None
         del self._open[id(value)]
         del trail[first:]
 
-    def _forget_since(self, frame: _Frame) -> None:
+    def _forget_since(self, frame: Frame) -> None:
         """Forget what members of the unordered `frame` met on their way through a cycle."""
         trail = self._trail
-        again = len(trail) - frame.number - 1 + len(self._cyclic) - frame.known
+        again = len(trail) - frame.number - 1 + len(self._relative) - frame.known
         if again:
             self._steps_again += again
             if self._steps_again > _MAX_STEPS_AGAIN:
@@ -361,9 +317,9 @@ class Canonical:
             for member in trail[frame.number + 1 :]:
                 del self._open[id(member)]
             del trail[frame.number + 1 :]
-            for key in self._cyclic[frame.known :]:
+            for _ in range(len(self._relative) - frame.known):
+                key, _ = self._relative.popitem()
                 self._memo.pop(key, None)
-            del self._cyclic[frame.known :]
 
     def _take_apart(self, value: Any, kind: type) -> object:
         if kind is Parts or kind is Attributes or kind is Unordered:
@@ -417,24 +373,3 @@ def _buffer_form(buffer: Buffer) -> bytes:
     if buffer.size_bytes <= _RAW_BYTES:
         return b"b" + length + b"".join(buffer.pieces)
     return b"B" + length + hash_pieces(buffer.pieces, buffer.size_bytes)
-
-
-def _shortened(labels: list[str]) -> str:
-    return "".join(labels if len(labels) <= 40 else [*labels[:20], " ... ", *labels[-20:]])
-
-
-def _label(frame: _Frame) -> str:
-    """What leads from a container to the child that was last taken from it."""
-    at = frame.count - 1
-    if at < 0 or frame.kind is Parts:
-        return ""
-    if frame.kind in _UNORDERED:
-        return "{...}"
-    if frame.kind is list or frame.kind is tuple:
-        return f"[{at}]"
-    key = frame.items[at & ~1]
-    if at % 2 == 0:
-        return f".keys()[{at // 2}]"
-    if frame.kind is Attributes and isinstance(key, str):
-        return f".{key}"
-    return f"[{key!r:.40}]" if type(key) in ATOMS else f"[<{type_name(type(key))}>]"

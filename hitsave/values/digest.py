@@ -71,7 +71,7 @@ def digest_value(
         form = dumps_or_nothing(value)
         if form and len(form) <= (FLAT_BYTES if budget is None else min(budget, FLAT_BYTES)):
             return finish(form)
-    from hitsave.values.canonical import digest_by_parts
+    from hitsave.values.by_parts import digest_by_parts
 
     return digest_by_parts(value, code=code, path=path, hashers=hashers, budget=budget)
 
@@ -92,7 +92,7 @@ def digest_arguments(
         # Bytes of this size are worth hashing without the copy that marshal makes.
         if form and (len(form) <= BIG_BYTES or (len(form) <= FLAT_BYTES and not any(map(is_big, values)))):
             return finish(form)
-    from hitsave.values.canonical import digest_arguments_by_parts
+    from hitsave.values.by_parts import digest_arguments_by_parts
 
     return digest_arguments_by_parts(names, values, code=code, hashers=hashers)
 

@@ -93,6 +93,16 @@ def test_what_was_met_in_a_set_does_not_change_what_comes_after_it() -> None:
     assert len({digest(value()) for _ in range(20)}) == 1
 
 
+def test_what_holds_a_member_of_a_cycle_counts_the_same_wherever_the_cycle_was_entered() -> None:
+    def value() -> set[Plain]:
+        one, other = ring(2)
+        holder = Plain(holds=other)
+        return {Plain(name="e", first=one, then=holder), Plain(name="f", only=holder), Plain(name="g", tuple=(other,))}
+
+    kept = [value() for _ in range(30)]
+    assert len({digest(each) for each in kept}) == 1
+
+
 def test_objects_in_sets_that_refer_to_each_other_in_too_many_ways_are_refused_in_time() -> None:
     nodes = [Plain(name=number) for number in range(60)]
     for node in nodes:
