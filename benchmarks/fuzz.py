@@ -1,0 +1,51 @@
+"""Random multi-module programs and edits: does every cached answer equal that of an uncached run?
+
+    python benchmarks/fuzz.py [--programs 10000] [--seed 0] [--python EXECUTABLE]
+
+Prints each difference with its seed (`--seed N --programs 1` runs it alone, `--show` prints its files), and at the end
+how many answers were compared, how many results an edit spared, and how many bodies ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.fuzz.compare import Counts, compare  # noqa: E402 - found through the line above
+from tests.fuzz.generate import make  # noqa: E402
+from tests.processes.runner import Processes  # noqa: E402
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--programs", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--edits", type=int, default=5, help="edits per program")
+    parser.add_argument("--python", default=sys.executable, metavar="EXECUTABLE")
+    parser.add_argument("--minutes", type=float, default=0, help="stop after so long")
+    parser.add_argument("--show", action="store_true", help="print the files of the first program")
+    options = parser.parse_args()
+    if options.show:
+        for name, text in make(options.seed).files().items():
+            print(f"# {name}\n{text}")
+    processes = Processes(options.python)
+    total = Counts()
+    clock = time.monotonic()
+    for seed in range(options.seed, options.seed + options.programs):
+        counts = compare(seed, processes, edits=options.edits)
+        total.add(counts)
+        for difference in counts.differences:
+            print(difference, flush=True)
+        if options.minutes and time.monotonic() - clock > options.minutes * 60:
+            break
+    processes.close()
+    print(f"Python {'.'.join(map(str, processes.version))}: {total.text()} ({time.monotonic() - clock:.0f} s)")
+    return 1 if total.differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
