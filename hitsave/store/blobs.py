@@ -247,11 +247,12 @@ def _write_all(descriptor: int, parts: Sequence[Buffer], reserve_bytes: int) -> 
 def _read_all(descriptor: int, size_bytes: int) -> Buffer | None:
     view = memoryview(bytearray(size_bytes))  # writable, so arrays that are made on it are
     position = 0
-    while position < size_bytes:
-        count = os.readv(descriptor, [view[position : position + CHUNK_BYTES]])
-        if not count:
-            return None
-        position += count
+    with open(descriptor, "rb", buffering=0, closefd=False) as file:
+        while position < size_bytes:
+            count = file.readinto(view[position : position + CHUNK_BYTES])
+            if not count:
+                return None
+            position += count
     return view
 
 

@@ -237,7 +237,12 @@ class Database:
     def _close_cache(self) -> None:
         cache, self._cache = self._cache, None
         if cache is not None:
-            cache.close()
+            try:
+                cache.close()
+            except Exception as error:
+                if not _is_ours(error):
+                    raise
+                self.trouble.count += 1  # what was committed stays in the log, for the next one to tidy up
 
     # Both
 
@@ -247,12 +252,7 @@ class Database:
             if self._paused_until != float("inf"):
                 self._paused_until = self._reads_paused_until = 0.0
             self._close_reader()  # first: the last connection to close tidies up, which a reader can't
-            try:
-                self._close_cache()
-            except Exception as error:
-                if not _is_ours(error):
-                    raise
-                self.trouble.report(f"could not be closed ({error})")
+            self._close_cache()
             _open.pop(id(self), None)
 
     def before_fork(self) -> bool:
@@ -264,12 +264,7 @@ class Database:
             self._writing.release()
             return False
         self._close_reader()
-        try:
-            self._close_cache()
-        except Exception as error:
-            if not _is_ours(error):
-                raise
-            self.trouble.report(f"could not be closed ({error})")
+        self._close_cache()
         return True
 
     def after_fork(self) -> None:

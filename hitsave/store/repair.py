@@ -27,6 +27,7 @@ from hitsave.store.disk import DiskStore
 from hitsave.store.locks import REPAIRING, FileLock
 from hitsave.store.packing import BlobRef
 from hitsave.store.places import make_private
+from hitsave.store.waiting import is_alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,12 +196,9 @@ def _remove_bad(store: DiskStore, *, deep: bool) -> int:
 
 def _is_being_written(entry: os.DirEntry[str]) -> bool:
     try:
-        os.kill(int(entry.name.partition("-")[0]), 0)
-    except ProcessLookupError:
-        return False
-    except (ValueError, OSError):
+        return is_alive(int(entry.name.partition("-")[0]))
+    except ValueError:
         return True
-    return True
 
 
 def _ours(store: DiskStore) -> list[str]:

@@ -114,7 +114,7 @@ class Wait:
         for name in names:
             path = os.path.join(self._folder, name)
             try:
-                if not _is_alive(int(name.partition("-")[0])):
+                if not is_alive(int(name.partition("-")[0])):
                     _unlink(path)
                     continue
                 with open(path, encoding="ascii") as file:
@@ -206,7 +206,10 @@ def _is_main_thread() -> bool:
     return threading is not None and threading.main_thread().ident == get_ident()
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is a process `pid`, as far as can be told."""
+    if sys.platform == "win32":
+        return True  # there, os.kill would end it
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -263,6 +263,20 @@ class TestTrouble:
             assert store.find(key()) == []
         assert len(caught) == 1
 
+    def test_where_warnings_are_errors_one_is_raised_and_nothing_is_left_locked(self, cache: Cache) -> None:
+        cache.home.mkdir(parents=True)
+        (cache.home / "cache.db").write_bytes(b"garbage" * 1000)
+        store = cache.open()
+        with pytest.raises(StoreWarning):
+            store.find(key())
+        threads = [threading.Thread(target=lambda: store.save(*evaluation())) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
+        assert store.find(key()) == []
+
     def test_connections_are_closed_at_exit(self, cache: Cache) -> None:
         """The last one to close tidies the log away; an unclosed one is a warning in Python 3.13."""
         code = f"""
