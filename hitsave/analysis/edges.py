@@ -218,7 +218,7 @@ def _add_passed(
     if argument == "self":
         if own_class is not None:
             given.append(own_class)
-    elif argument != "*":
+    else:
         for thing in resolver.chain(module, argument, Trace()):
             if isinstance(thing, Instance):
                 given.append(thing.of)

@@ -127,7 +127,7 @@ def arguments(w: Walker, node: ast.Call, callee: str | None, *, looked: bool = F
         w.emit(")")
         return
     inside, mode = w.inside, w.mode
-    w.inside = callee or "?"
+    w.inside = None if callee in _TAKES_NOTHING else callee or "?"
     if mode != CHECK:
         w.mode = READ
     for number, argument in enumerate(node.args):
@@ -141,6 +141,15 @@ def arguments(w: Walker, node: ast.Call, callee: str | None, *, looked: bool = F
         HANDLERS[keyword.value.__class__](w, keyword.value)
     w.inside, w.mode = inside, mode
     w.emit(")")
+
+
+# Builtins that do with what they are given what Python itself would: nothing to note about it. `type` stands out, since
+# `type(self)(…)` makes another.
+_TAKES_NOTHING = frozenset(
+    "isinstance issubclass len str int float bool repr ascii print id hash abs round ord chr callable hasattr getattr "
+    "setattr delattr range bytes complex divmod ValueError TypeError KeyError RuntimeError "
+    "AttributeError IndexError ImportError OSError Exception NotImplementedError AssertionError super".split()
+)
 
 
 @handles("Starred")

@@ -24,6 +24,7 @@ from hitsave.analysis.summary import (
 # "~chain" what the chain names (it may start at a local again), "@module|name" an import, "$prefix|suffix" a text of
 # which only the ends are known. A name bound in several ways has several kinds.
 PARAMETER, RECEIVER, LITERAL, INNER, FRESH, UNKNOWN = "p", "s", "[", "d", "f", "?"
+_PLAIN_LOCALS = (PARAMETER, UNKNOWN, LITERAL, FRESH, INNER)
 _MOST_KINDS = 6
 _MOST_STEPS = 4
 
@@ -155,7 +156,12 @@ class Frame:
         bound, declared = self.bound, self.declared
         target = region.reads if self.outer is None else self.outer.reads
         for chain, info in self.reads.items():
-            root = root_of(chain)
+            dot = chain.find(".")
+            root = chain if dot < 0 else chain[:dot]
+            if root[-1] in ")]":
+                root = root_of(chain)
+            if dot < 0 and bound.get(root) in _PLAIN_LOCALS and not info & CALLED:
+                continue  # the most common: a parameter or a simple local, read as a whole
             if declared is not None and root in declared:
                 region.reads[chain] = region.reads.get(chain, info) | info & 255
             elif root not in bound or chain[0] == "@":
@@ -236,13 +242,19 @@ class Frame:
             region.attributes.update(names[1:] if kind == LITERAL or kind[0] == "$" else names)
 
     def _close_passed(self, region: Region) -> None:
+        bound = self.bound
         for callee, argument in self.passed or ():
+            if bound.get(argument) in _PLAIN_LOCALS:
+                continue
+            arguments = self._expand(argument)
+            if all(kind and kind != RECEIVER for kind, _ in arguments):
+                continue
             callees = {"?" if kind else moved for kind, moved in self._expand(callee)}
-            for kind, moved in self._expand(argument):
-                if kind in (LITERAL, INNER) or kind[:1] == "$":
+            for kind, moved in arguments:
+                if kind == RECEIVER and not moved:
+                    moved = "self"
+                elif kind:
                     continue
-                if kind:
-                    moved = "self" if kind == RECEIVER and not moved else "*"
                 for found in callees:
                     if self.outer is None:
                         region.passed.add((found, moved))

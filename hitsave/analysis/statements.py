@@ -7,7 +7,7 @@ from ast import Attribute, Constant, Name
 from typing import Any
 
 from hitsave.analysis.expressions import bind_parameters, chain_of, note_return, parameters
-from hitsave.analysis.scopes import FRESH, INNER, LITERAL, PARAMETER, RECEIVER, UNKNOWN, BodyFrame, Frame, part_of
+from hitsave.analysis.scopes import FRESH, INNER, LITERAL, PARAMETER, RECEIVER, UNKNOWN, BodyFrame, Frame, part_of, root_of
 from hitsave.analysis.special import MUTATORS, is_globals, note_store
 from hitsave.analysis.summary import CALLED, CHECK, MUTATES_ARGUMENT, MUTATES_UNKNOWN, READ, REBINDS_CELL, WEAK
 from hitsave.analysis.walker import FILENAME, HANDLERS, Saved, Walker, ends_of_text, handles
@@ -159,10 +159,10 @@ def _expression(w: Walker, node: ast.Expr) -> None:
 def _assign(w: Walker, node: ast.Assign) -> None:
     w.emit("=")
     value = node.value
-    before = dict(w.reads) if w.frame.depth and len(node.targets) == 1 else None
-    chain = w.visit(value)
-    if before is not None:
-        weaken_update(w, node.targets[0], before)
+    if len(node.targets) == 1 and (updated := _updated_global(w, node.targets[0])):
+        chain = _visit_update(w, value, updated)
+    else:
+        chain = w.visit(value)
     for target in node.targets:
         if target.__class__ is Name:
             w.emit(target.id)  # type: ignore[attr-defined]
@@ -172,21 +172,35 @@ def _assign(w: Walker, node: ast.Assign) -> None:
     w.emit(";")
 
 
-def weaken_update(w: Walker, target: ast.expr, before: dict[str, int]) -> None:
-    """Count what a function reads of a global only to set that very global anew (`n = n + 1`) as changing it.
-
-    A counter or a log that is written by the code it watches, and read by nothing else, can't change a result.
-    """
-    while target.__class__ in (Attribute, ast.Subscript):
+def _updated_global(w: Walker, target: ast.expr) -> str:
+    """The name that the target of an assignment in a function starts with, if it is no local; else ""."""
+    if w.frame.__class__ is BodyFrame:
+        return ""
+    kind = target.__class__
+    if kind is Name:
+        declared = w.frame.declared
+        return target.id if declared is not None and target.id in declared else ""  # type: ignore[attr-defined]
+    while kind is Attribute or kind is ast.Subscript:
         target = target.value  # type: ignore[attr-defined]
-    if target.__class__ is not Name:
-        return
-    name = target.id  # type: ignore[attr-defined]
-    for chain, bits in w.reads.items():
-        if chain != name and not chain.startswith((name + ".", name + "[")):
-            continue
-        if bits & READ and not before.get(chain, 0) & READ:
-            w.reads[chain] = bits & ~READ | WEAK
+        kind = target.__class__
+    return target.id if kind is Name and target.id not in w.frame.bound else ""  # type: ignore[attr-defined]
+
+
+def _visit_update(w: Walker, value: ast.expr, name: str) -> str | None:
+    """Walk a value; what is read of the global `name`, only to set that very global anew (`n = n + 1`), counts as
+    changing it. A counter or a log that is written by the code it watches, and read by nothing else, can't change a
+    result.
+    """
+    reads = w.reads
+    w.reads = {}
+    chain = w.visit(value)
+    found, w.reads = w.reads, reads
+    for read, info in found.items():
+        if root_of(read) == name and info & READ:
+            info = info & ~READ | WEAK
+        known = reads.get(read)
+        reads[read] = info if known is None else known | info & 255
+    return chain
 
 
 def bind(w: Walker, name: str, value: ast.expr, chain: str | None) -> None:

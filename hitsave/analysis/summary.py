@@ -38,7 +38,7 @@ class Facts(Record):
 
     `reads` are (chain, bits and line). `attributes` are names read on objects that the file tells nothing about, `own`
     those read on `self` or `cls` ("" where it is used as a whole), `parent` those on `super()`. `passed` are (callee, argument) chains ("?" for an
-    unknown callee, "*" for an unknown argument). `writes` are `=NAME` (rebinds a global), `~chain` (changes what the
+    unknown callee; of unknown arguments nothing is said). `writes` are `=NAME` (rebinds a global), `~chain` (changes what the
     chain names), `^chain` (calls a method of it for its effect, at import), `self.x`, `.x` (an attribute of something unknown), `*` (computed). `keys` are (chain, constant)
     where an environment variable may be read. `patterns` are computed names in getattr: (receiver, prefix, suffix,
     line), where prefix is "$" if the name is the parameter that suffix gives; receiver "@import" is a computed import,
