@@ -11,7 +11,8 @@ from typing import Any
 
 from hitsave.cli.calls import CallRecorder
 from hitsave.cli.output import Output
-from hitsave.errors import UnknownSymbol, UsageError
+from hitsave.cli.run import Program
+from hitsave.errors import UnknownSymbol
 from hitsave.symbol import MODULE, Symbol, qualname_of
 
 SHOWN = 20
@@ -28,7 +29,7 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
 
 def audit(options: argparse.Namespace, output: Output) -> int:
     """Run the program as `hitsave run --mode off` does; report at its end."""
-    is_module, target, args = options.program
+    program: Program = options.program
     os.environ["HITSAVE_MODE"] = "off"
     from hitsave.evaluator.code import Codebook
     from hitsave.evaluator.packages import Packages
@@ -37,7 +38,7 @@ def audit(options: argparse.Namespace, output: Output) -> int:
     from hitsave.project import find_project
     from hitsave.store.memory import MemoryStore
 
-    project = find_project(options.root or (os.getcwd() if is_module else os.path.abspath(target)))
+    project = find_project(options.root or program.place)
     hook = install_import_hook(project.root)
     book = Codebook(project, loaded(), MemoryStore(), Packages())
     recorder = CallRecorder(book.symbol_of_code)
@@ -49,17 +50,8 @@ def audit(options: argparse.Namespace, output: Output) -> int:
 
     atexit.register(report)
     recorder.start()
-    (run_module if is_module else run_path)(target, args, hook)
+    (run_module if program.is_module else run_path)(program.target, program.args, hook)
     return 0
-
-
-def check_program(options: argparse.Namespace) -> None:
-    """As for `hitsave run`."""
-    from hitsave.cli.run import check_program as check_run
-
-    if options.program is None:
-        raise UsageError("-m needs a module", hint="hitsave audit -m MODULE [ARGS ...]")
-    check_run(options)
 
 
 def _compare(recorder: CallRecorder, book: Any) -> dict[str, Any]:

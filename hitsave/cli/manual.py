@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from hitsave.cli.main import COMMANDS, build_parser
+from hitsave.cli.parser import COMMANDS, build_parser
 
 HEAD = """# Command line
 

@@ -76,7 +76,7 @@ def watch(options: argparse.Namespace, output: Output) -> int:
         edits: list[Edit] = []
         gatherer.start()
         try:
-            _follow(watcher, survey, place)
+            follow(watcher, survey, place)
             _show(survey, edits, output)
             while True:
                 paths = batches.get()
@@ -84,7 +84,7 @@ def watch(options: argparse.Namespace, output: Output) -> int:
                 edit = difference(before, survey, paths, place)
                 if edit is not None:
                     edits = [*edits, edit][-RECENT:]
-                    _follow(watcher, survey, place)
+                    follow(watcher, survey, place)
                     _show(survey, edits, output)
         except KeyboardInterrupt:
             return 0
@@ -126,7 +126,8 @@ def difference(before: Survey, after: Survey, paths: frozenset[str], place: Plac
     return Edit(time.time(), tuple(files), tuple(map(Symbol, sorted(symbols))), tuple(more), tuple(fewer))
 
 
-def _follow(watcher: Watcher, survey: Survey, place: Place) -> None:
+def follow(watcher: Watcher, survey: Survey, place: Place) -> None:
+    """Watch the folders of the project's modules, and the files that results were read from."""
     watcher.inputs = survey.inputs
     folders = {*survey.folders, *(os.path.dirname(path) for path in survey.inputs if os.path.exists(path))}
     watcher.watch(

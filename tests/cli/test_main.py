@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from hitsave.cli.main import COMMANDS, build_parser
-from hitsave.cli.run import split
+from hitsave.cli.parser import COMMANDS, build_parser
+from hitsave.cli.run import Program, split
 from hitsave.version import __version__
 from tests.harness import Project, Runner
 
@@ -13,14 +13,14 @@ from tests.harness import Project, Runner
 @pytest.mark.parametrize(
     ("line", "ours", "program"),
     [
-        ("run a.py", "run a.py", (False, "a.py", [])),
-        ("run a.py --json -m x", "run a.py", (False, "a.py", ["--json", "-m", "x"])),
-        ("run --json a.py -q", "run --json a.py", (False, "a.py", ["-q"])),
-        ("run --mode off a.py 1", "run --mode off a.py", (False, "a.py", ["1"])),
-        ("run --mode=off a.py 1", "run --mode=off a.py", (False, "a.py", ["1"])),
-        ("run -m pkg.mod --help", "run pkg.mod", (True, "pkg.mod", ["--help"])),
-        ("run --stats -mpkg a", "run --stats pkg", (True, "pkg", ["a"])),
-        ("run -- -strange.py a", "run -strange.py", (False, "-strange.py", ["a"])),
+        ("run a.py", "run a.py", Program("a.py", False, ())),
+        ("run a.py --json -m x", "run a.py", Program("a.py", False, ("--json", "-m", "x"))),
+        ("run --json a.py -q", "run --json a.py", Program("a.py", False, ("-q",))),
+        ("run --mode off a.py 1", "run --mode off a.py", Program("a.py", False, ("1",))),
+        ("run --mode=off a.py 1", "run --mode=off a.py", Program("a.py", False, ("1",))),
+        ("run -m pkg.mod --help", "run pkg.mod", Program("pkg.mod", True, ("--help",))),
+        ("run --stats -mpkg a", "run --stats pkg", Program("pkg", True, ("a",))),
+        ("run -- -strange.py a", "run -strange.py", Program("-strange.py", False, ("a",))),
     ],
 )
 def test_run_takes_only_what_stands_before_the_program(line: str, ours: str, program: object) -> None:
@@ -28,9 +28,10 @@ def test_run_takes_only_what_stands_before_the_program(line: str, ours: str, pro
 
 
 def test_the_module_and_the_console_script_are_one_program() -> None:
-    from hitsave.cli import main
+    from importlib.metadata import entry_points
 
-    assert callable(main.main)
+    scripts = [each for each in entry_points(group="console_scripts") if each.name == "hitsave"]
+    assert all(each.value == "hitsave.cli.main:main" for each in scripts)
 
 
 def test_every_command_has_help_that_says_what_it_does(run: Runner) -> None:

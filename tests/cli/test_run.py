@@ -122,11 +122,39 @@ def test_a_module_is_run_by_name(project: Project, run: Runner) -> None:
     assert run.hitsave("run", "-m", "pkg", "--flag").ok().stdout == run.python("-m", "pkg", "--flag").stdout
 
 
-def test_running_costs_no_import_of_rich_or_of_other_commands(project: Project, run: Runner) -> None:
-    project.write({"a.py": "import sys\nprint(*(n for n in sys.modules if n.startswith(('rich', 'hitsave.cli'))))\n"})
+def test_running_imports_no_parser_and_no_other_command(project: Project, run: Runner) -> None:
+    names = ("rich", "argparse", "json", "hitsave.cli")
+    project.write({"a.py": f"import sys\nprint(*(name for name in sys.modules if name.startswith({names!r})))\n"})
     assert set(run.script("a.py").stdout.split()) <= {
         "hitsave.cli",
+        "hitsave.cli.codes",
         "hitsave.cli.main",
-        "hitsave.cli.output",
         "hitsave.cli.run",
     }
+
+
+def test_the_program_runs_again_after_an_edit_that_reaches_it(project: Project, run: Runner) -> None:
+    project.write(
+        {
+            "a.py": "from helper import g\n" + MEMO.replace("return x", "return g(x)"),
+            "helper.py": "def g(x): return x\n",
+        }
+    )
+    with subprocess.Popen(
+        [run.executable, "-m", "hitsave", "run", "--live", "a.py"],
+        cwd=project.root,
+        env={**run.environment(), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "computing\n"
+        assert process.stderr.readline() == "hitsave: waiting for an edit\n"
+        project.edit("helper.py", "return x", "return x + 1")
+        assert "helper.g  →  stale: a.f" in process.stderr.readline()
+        assert process.stdout.readline() == "computing\n"
+        assert process.stderr.readline() == "hitsave: waiting for an edit\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0

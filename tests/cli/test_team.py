@@ -14,6 +14,9 @@ import pytest
 
 from tests.harness import Project, Runner
 
+for extra in ("starlette", "uvicorn", "sqlalchemy", "jinja2"):
+    pytest.importorskip(extra, reason="needs hitsave[server]")
+
 PROGRAM = "from hitsave import memo\n@memo\ndef f(x):\n    print('computing')\n    return x\nf(1)\n"
 
 

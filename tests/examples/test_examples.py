@@ -9,6 +9,9 @@ import pytest
 
 from tests.harness import REPOSITORY, Done, Project, Runner
 
+for extra in ("pandas", "sklearn", "vega_datasets", "matplotlib"):
+    pytest.importorskip(extra, reason="needs hitsave[examples]")
+
 GRID = 9
 
 
