@@ -64,6 +64,7 @@ class Session:
         self.look = LookUp(self.store, self.conditions, self.planner, self._evaluate_child, self.notices)
         recorder = Recorder(config, self.store, self.conditions, self.planner, self.notices, self._details)
         self.evaluator = Evaluator(config, self.planner, self.look, recorder, self.disk.flights, self.notices)
+        self.evaluator.witness = self.cloud
 
     # -- functions ---------------------------------------------------------------------------------------------------
 
@@ -147,7 +148,7 @@ def open_cloud(config: Config, disk: DiskStore) -> Any:
         url=config.remote,
         api_key=config.api_key or find_key(config.config_dir, config.remote),
         project=config.project,
-        mode=config.remote_mode,
+        mode="pull" if config.mode == "readonly" else config.remote_mode,
         strict=config.verify == "strict",
     )
     return CloudStore(settings, config_dir=config.config_dir, outbox_dir=os.path.join(config.dir, "outbox"), local=disk)

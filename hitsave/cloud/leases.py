@@ -8,6 +8,7 @@ import threading
 from hitsave.cloud.client import Client
 from hitsave.cloud.transport import Refused, Unreachable
 from hitsave.errors import CloudError
+from hitsave.observe.watch import unseen
 from hitsave.wire import Lease, WireError
 
 TTL_S = 60
@@ -26,6 +27,7 @@ class HeldLeases:
     def _renew(self) -> None:
         self._pid = os.getpid()
         self._leases: dict[str, tuple[Lease, int]] = {}
+        self._promised: set[str] = set()
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -57,11 +59,20 @@ class HeldLeases:
         """Whether this process holds one."""
         return self._pid == os.getpid() and bool(self._leases)
 
+    def promise(self, name: str) -> None:
+        """The result is on its way up: the lease is kept until it is there."""
+        self._promised.add(name)
+
+    def is_promised(self, name: str) -> bool:
+        """Whether a result under this lease is on its way."""
+        return name in self._promised
+
     def drop(self, name: str) -> Lease | None:
         """Hold it no longer, without telling the server (which ends a lease itself when the entry arrives)."""
         if self._pid != os.getpid():
             return None
         with self._lock:
+            self._promised.discard(name)
             found = self._leases.pop(name, None)
             if not self._leases:
                 self._ended.set()
@@ -82,6 +93,10 @@ class HeldLeases:
             self.release(name)
 
     def _beat(self) -> None:
+        with unseen():
+            self._beat_unseen()
+
+    def _beat_unseen(self) -> None:
         while True:
             self._ended.wait(self.ttl_s / 3)
             with self._lock:

@@ -29,6 +29,7 @@ from hitsave.cloud.uploader import Uploader, record_message
 from hitsave.digest import Digest, Fingerprint, digest_text
 from hitsave.errors import UntrustedEntry
 from hitsave.evaluation import Blob, Evaluation, Key
+from hitsave.observe.watch import unseen
 from hitsave.store.authenticity import Seal, open_machine_keys
 from hitsave.store.contract import Mark, Stats, Store
 from hitsave.store.trouble import Trouble
@@ -220,6 +221,7 @@ class CloudStore:
             self._report(f"can't be sent results: {error}")
             self.leases.release(name)
             return
+        self.leases.promise(name)
         self._misses.pop(evaluation.key, None)
         self._candidates.pop((evaluation.key.symbol, evaluation.key.arguments), None)
         self.uploader.poke()
@@ -227,9 +229,13 @@ class CloudStore:
     def abandon(self, key: Key) -> None:
         """Nothing will be saved under `key` (the body raised, or its result can't be stored): let others compute it."""
         name = lease_name(key)
-        if self.leases.find(name) is not None:
+        if self.leases.find(name) is not None and not self.leases.is_promised(name):
             # In a thread of its own: an exception of the user must not wait for our network.
-            threading.Thread(target=self.leases.release, args=(name,), daemon=True).start()
+            threading.Thread(target=self._release, args=(name,), daemon=True).start()
+
+    def _release(self, name: str) -> None:
+        with unseen():
+            self.leases.release(name)
 
     def remove(self, evaluation: Evaluation) -> bool:
         """Remove this result from the server; whether it was there. Only who stored it, or an admin, may."""
@@ -332,7 +338,16 @@ class CloudStore:
         self.client.transport.close()
         self.outbox.close()
 
-    # ---- runs, for the dashboard
+    # ---- what the evaluator tells
+
+    def begun(self, key: Key, title: Callable[[], str], *, is_experiment: bool) -> str:
+        """A body is about to run; what to give to `ended`."""
+        return self.announce(key, title()[:4000]) if is_experiment else ""
+
+    def ended(self, key: Key, run_id: str, error: str) -> None:
+        """It has run: its result was saved, or couldn't be, or it raised (`error` is the traceback)."""
+        self.conclude(run_id, error)
+        self.abandon(key)
 
     def announce(self, key: Key, title: str) -> str:
         """Tell the dashboard that an experiment has begun; the id for `conclude`. Returns at once."""

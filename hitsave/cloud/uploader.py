@@ -18,6 +18,7 @@ from hitsave.cloud.signing import Signer
 from hitsave.cloud.transport import Refused, Unreachable
 from hitsave.cloud.trusted import ENTRY_PURPOSE, RECORD_PURPOSE
 from hitsave.evaluation import Blob, Evaluation
+from hitsave.observe.watch import unseen
 from hitsave.wire import Manifest, blob_name, evaluation_from_json, render_manifest
 from hitsave.wire.manifests import MAX_MANIFEST_BYTES
 from hitsave.wire.messages import INLINE_MAX_BYTES
@@ -96,6 +97,10 @@ class Uploader:
         return settled
 
     def _run(self) -> None:
+        with unseen():  # our own doings are no dependency of what the user's program evaluates meanwhile
+            self._run_unseen()
+
+    def _run_unseen(self) -> None:
         while not self._closing:
             wait_s: float | None
             try:

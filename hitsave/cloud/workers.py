@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from hitsave.observe.watch import unseen
+
 T = TypeVar("T")
 MAX_WORKERS = 8
 
@@ -64,6 +66,11 @@ class Workers:
         return job.result  # type: ignore[no-any-return]
 
     def _work(self, inbox: queue.SimpleQueue[_Job | None]) -> None:
+        # Our own network and files are no dependency of whatever the user's program evaluates meanwhile.
+        with unseen():
+            self._work_unseen(inbox)
+
+    def _work_unseen(self, inbox: queue.SimpleQueue[_Job | None]) -> None:
         while True:
             job = inbox.get()
             if job is None:

@@ -26,7 +26,7 @@ from hitsave.values import digest_arguments
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
 
     from hitsave.config import Config
     from hitsave.evaluation import Observed
@@ -38,6 +38,16 @@ if TYPE_CHECKING:
     from hitsave.observe.watch import Sight
     from hitsave.store.flight import Flight, Flights
     from hitsave.symbol import Symbol
+
+    class Witness(Protocol):
+        """Hears of every body that runs, when it begins and when it has ended."""
+
+        def begun(self, key: Key, title: Callable[[], str], *, is_experiment: bool) -> str:
+            """What to give to `ended`."""
+
+        def ended(self, key: Key, run: str, error: str) -> None:
+            """Saved, not stored, or raised (`error` is the traceback then)."""
+
 
 # Frames of ours between two frames of a recursive user function: the wrapper's and `call`'s.
 OUR_FRAMES = 2
@@ -69,13 +79,14 @@ class Found:
 class Attempt:
     """A call whose body is about to run: what was asked, what it sees, whom it keeps waiting."""
 
-    __slots__ = ("asked", "flight", "outer", "sight")
+    __slots__ = ("asked", "flight", "outer", "run", "sight")
 
     def __init__(self, asked: Asked, sight: Sight, flight: Flight) -> None:
         self.asked = asked
         self.sight = sight
         self.flight = flight
         self.outer: list[Sight] = []
+        self.run = ""
 
 
 class Evaluator:
@@ -92,6 +103,8 @@ class Evaluator:
         self.notices = notices
         # What is to be done before the next call is looked up: taking over edited code (`hitsave.live`).
         self.at_entry: Callable[[], None] | None = None
+        # Who is told of bodies that run, besides the store: the team's server, if there is one.
+        self.witness: Witness | None = None
         self._depth: dict[int, int] = {}
         self._added = 0
 
@@ -244,7 +257,28 @@ class Evaluator:
 
     def _attempt(self, asked: Asked, flight: Flight) -> Attempt:
         asked.memo.misses += 1
-        return Attempt(asked, self.recorder.begin(asked), flight)
+        attempt = Attempt(asked, self.recorder.begin(asked), flight)
+        if self.witness is not None:
+            from hitsave.evaluator.recording import title_of
+
+            with watch.unseen():
+                is_experiment = asked.memo.options.is_experiment
+                attempt.run = self.witness.begun(asked.key, lambda: title_of(asked), is_experiment=is_experiment)
+        return attempt
+
+    def _tell_end(self, attempt: Attempt, error: BaseException | None = None) -> None:
+        if self.witness is None:
+            return
+        try:
+            text = ""
+            if attempt.run and isinstance(error, Exception):
+                import traceback
+
+                text = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-60_000:]
+            with watch.unseen():
+                self.witness.ended(attempt.asked.key, attempt.run, text)
+        except Exception as failure:  # noqa: BLE001 - promise 2: nobody's result depends on what a dashboard hears
+            self._trouble(attempt.asked.memo, failure)
 
     # -- after the body ----------------------------------------------------------------------------------------------
 
@@ -267,6 +301,7 @@ class Evaluator:
             self._trouble(attempt.asked.memo, error)
         finally:
             attempt.flight.__exit__(None, None, None)
+            self._tell_end(attempt)
         return result
 
     def failed(self, attempt: Attempt | None) -> None:
@@ -276,6 +311,7 @@ class Evaluator:
             watch.end(attempt.sight, attempt.outer)
             self.recorder.give_up(attempt.sight, attempt.outer)
             attempt.flight.__exit__(None, None, None)
+            self._tell_end(attempt, sys.exc_info()[1])
 
     def keep_warm(self, asked: Asked, value: Any, observed: Observed) -> None:
         """Let the wrapper answer this call itself from now on, if that is safe."""
