@@ -53,3 +53,18 @@ def gc(options: argparse.Namespace, output: Output) -> int:
 def _sources_of(closure: bytes) -> Iterable[str]:
     code = decode_code(closure)
     return [digest for _, digest in code.sources] if code is not None else []
+
+
+def add_clean(parser: argparse.ArgumentParser) -> None:
+    """Options of `hitsave clean`: none of its own."""
+
+
+def clean(options: argparse.Namespace, output: Output) -> int:
+    """Remove the bytecode that the import hook keeps beside the project's modules; results stay."""
+    from hitsave.importhook.cleaning import remove_bytecode
+
+    with open_place(options) as place:
+        removed = [place.project.relative(path) for path in remove_bytecode(place.project.root)]
+    output.emit({"removed": removed})
+    output.line(f"removed {len(removed)} bytecode file{'' if len(removed) == 1 else 's'}")
+    return 0

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("verify", "compute stored results again and compare"),
     "bless": ("bless", "keep results across an edit that you vouch for, with proof if you like"),
     "gc": ("collecting", "bring the cache within its limits: superseded results first, experiments never"),
+    "clean": ("collecting", "remove the bytecode that the import hook keeps in __pycache__"),
     "push": ("team", "upload results to the team's server"),
     "pull": ("team", "download results from the team's server"),
     "sync": ("team", "download and upload"),

@@ -68,3 +68,13 @@ def test_a_damaged_cache_is_found_and_mended(full: Runner) -> None:
     full.hitsave("doctor").ok()
     full.script("a.py")
     assert len(symbols(full)) == 20
+
+
+def test_bytecode_of_the_hook_is_removed_and_pythons_own_is_left(project: Project, run: Runner) -> None:
+    project.write({"main.py": "import lab\n", "lab.py": "from hitsave import memo\n@memo\ndef f(): ...\n"})
+    run.script("main.py")
+    run.python("-c", "import lab").ok()
+    (removed,) = run.hitsave("clean", "--json").ok().json()["removed"]
+    assert removed.startswith("__pycache__/lab.")
+    assert run.hitsave("clean").ok().lines == ["removed 0 bytecode files"]
+    assert list((project.root / "__pycache__").glob("lab.*.pyc"))
