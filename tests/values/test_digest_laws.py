@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import marshal
+import pickle
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import hitsave.values.canonical
 from hitsave.values.canonical import Canonical
-from tests.values.samples import code, digest, hashables, law, plain_values, rebuilt, rich_values
+from tests.values.samples import Plain, code, digest, hashables, law, plain_values, rebuilt, rich_values
 
 
 @law
@@ -90,6 +92,28 @@ def test_the_order_of_a_set_never_counts(value: set[Any], random: Any) -> None:
 @given(st.dictionaries(hashables, plain_values, min_size=2, max_size=5))
 def test_the_order_of_a_dict_always_counts(value: dict[Any, Any]) -> None:
     assert digest(value) != digest(dict(reversed(value.items())))
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> list[Any]:
+    """Objects that refer to each other through attributes, lists and sets."""
+    count = draw(st.integers(1, 5))
+    some = st.lists(st.integers(0, count - 1), max_size=3)
+    nodes = [Plain(name=draw(st.integers(0, 1))) for _ in range(count)]
+    for node in nodes:
+        node.next = [nodes[at] for at in draw(some)]  # type: ignore[attr-defined]
+        node.peers = {nodes[at] for at in draw(some)}  # type: ignore[attr-defined]
+    roots = [nodes[at] for at in draw(some)]
+    return [roots, {nodes[at] for at in draw(some)}, *[{"n": node} for node in roots]]
+
+
+@settings(law, max_examples=150)
+@given(graphs())
+def test_a_copy_of_a_graph_has_its_digest(value: list[Any]) -> None:
+    """Sets of objects are ordered by address, so the copies are walked in other orders."""
+    kept = [copy.deepcopy(value) for _ in range(3)]
+    assert {digest(each) for each in kept} == {digest(value)}
+    assert digest(pickle.loads(pickle.dumps(value))) == digest(value)
 
 
 arrays = hnp.arrays(
