@@ -31,12 +31,17 @@ def add_ls(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sort", choices=sorted(SORTS), default="age", help="order (default: newest first)")
     parser.add_argument("--limit", type=int, metavar="N", help="show only the first N")
     parser.add_argument("--experiments", action="store_true", help="only results of @experiment functions")
+    parser.add_argument(
+        "--superseded", action="store_true", help="only results of code that a live session saw replaced"
+    )
 
 
 def ls(options: argparse.Namespace, output: Output) -> int:
     """List stored evaluations."""
     with open_place(options) as place:
         found = find_entries(options.names, place.store.entries())
+        if options.superseded:
+            found = _superseded(found, place)
     if options.experiments:
         found = [entry for entry in found if entry.is_experiment]
     found.sort(key=SORTS[options.sort])
@@ -113,20 +118,24 @@ def add_rm(parser: argparse.ArgumentParser) -> None:
     """Options of `hitsave rm`."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="functions (name or glob) or ids")
     parser.add_argument("--older", metavar="TIME", help="only results older than this, such as 7d")
+    parser.add_argument(
+        "--superseded", action="store_true", help="only results of code that a live session saw replaced"
+    )
     parser.add_argument("-n", "--dry-run", action="store_true", help="only say what would be removed")
 
 
 def rm(options: argparse.Namespace, output: Output) -> int:
     """Remove stored evaluations."""
-    if not options.names and not options.older:
-        raise UsageError(
-            "nothing named to remove", hint="Name functions or ids, or give --older; all: `hitsave clear`."
-        )
+    if not options.names and not options.older and not options.superseded:
+        hint = "Name functions or ids, or give --older or --superseded; all: `hitsave clear`."
+        raise UsageError("nothing named to remove", hint=hint)
     with open_place(options) as place:
         found = find_entries(options.names, place.store.entries())
         if options.older:
             before = time.time() - parse_duration(options.older, "older")
             found = [entry for entry in found if entry.started < before]
+        if options.superseded:
+            found = _superseded(found, place)
         return _remove(place, found, output, dry_run=options.dry_run)
 
 
@@ -146,6 +155,11 @@ def clear(options: argparse.Namespace, output: Output) -> int:
             if input().strip().lower() not in ("y", "yes"):
                 return 1
         return _remove(place, found, output, dry_run=options.dry_run)
+
+
+def _superseded(entries: Iterable[Evaluation], place: Place) -> list[Evaluation]:
+    marked = {(mark.symbol, mark.fingerprint) for mark in place.store.superseded()}
+    return [entry for entry in entries if (entry.key.symbol, entry.key.fingerprint) in marked]
 
 
 def _remove(place: Place, found: Sequence[Evaluation], output: Output, *, dry_run: bool) -> int:

@@ -21,8 +21,12 @@ def add_why(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--call", metavar="TEXT", help="the call that contains this text, such as 'n=3' (default: newest)"
     )
-    parser.add_argument("--all", action="store_true", help="every call of the function, not only the newest")
-    parser.add_argument("--no-diff", action="store_true", help="names and paths only")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="every call of the function, not only the newest")
+    which.add_argument("--last", action="store_true", help="the newest call (the default)")
+    parser.add_argument(
+        "--diff", action=argparse.BooleanOptionalAction, default=True, help="show what changed, line by line"
+    )
 
 
 def why(options: argparse.Namespace, output: Output) -> int:
@@ -31,7 +35,7 @@ def why(options: argparse.Namespace, output: Output) -> int:
         explanations = list(_explanations(options, judge))
     output.emit([each.as_dict() for each in explanations] if options.all else explanations[0].as_dict())
     for each in explanations:
-        output.diff(each.text(diff=not options.no_diff))
+        output.diff(each.text(diff=options.diff))
     return 0
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import textwrap
 
 import pytest
 
@@ -95,6 +96,23 @@ def test_a_dry_run_removes_nothing(stored: Runner) -> None:
 def test_results_are_removed_by_age(stored: Runner) -> None:
     assert stored.hitsave("rm", "--older", "1d", "--json").ok().json()["removed"] == []
     assert len(stored.hitsave("rm", "--older", "0s", "--json").ok().json()["removed"]) == 3
+
+
+def test_results_of_replaced_code_are_listed_and_removed_alone(stored: Runner) -> None:
+    mark = """
+        from hitsave.config import load_config
+        from hitsave.session import open_disk
+        from hitsave.store.contract import Mark
+        store = open_disk(load_config("."))
+        entry = next(iter(store.entries("lab:double")))
+        store.supersede([Mark(entry.key.symbol, entry.key.fingerprint)])
+        store.close()
+        """
+    assert calls(stored, "--superseded") == []
+    stored.python("-c", textwrap.dedent(mark)).ok()
+    assert calls(stored, "--superseded") == ["double(x=1)", "double(x=2)"]
+    stored.hitsave("rm", "--superseded").ok()
+    assert calls(stored) == ["train(rate=0.5, deep=False)"]
 
 
 def test_removing_without_saying_what_is_refused(stored: Runner) -> None:
