@@ -21,6 +21,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -61,7 +62,8 @@ def write_tree(root: Path, value: int, chance: random.Random) -> None:
             if damage == "remove":
                 path.unlink()
             elif damage != "keep":
-                cut = {"truncate": content[: chance.randrange(len(content) or 1)], "empty": b""}
+                # Never within the trailer: what is left would be Python's own file, which Python trusts by its time.
+                cut = {"truncate": content[: chance.randrange(len(content) // 2 + 1)], "empty": b""}
                 path.write_bytes(cut.get(damage, content[:16] + os.urandom(40) + content[-TAIL_BYTES:]))
 
 
@@ -96,6 +98,8 @@ def play(root: Path, value: int, processes: int, chance: random.Random) -> list[
                 os.close(starter)
                 signal.alarm(PATIENCE_S)
                 status = child(root, value, seed, go)
+            except BaseException:  # noqa: BLE001 - a forked child must not run on in the parent's code
+                traceback.print_exc()
             finally:
                 os._exit(status)
         children[pid] = seed
@@ -111,7 +115,10 @@ def play(root: Path, value: int, processes: int, chance: random.Random) -> list[
         if not path.name.endswith(".pyc"):
             problems.append(f"round {value}: {path.name} was left behind")
         elif path.read_bytes()[-len(MAGIC) :] == MAGIC:
-            marshal.loads(path.read_bytes()[16:])
+            try:
+                marshal.loads(path.read_bytes()[16:])
+            except (ValueError, EOFError, TypeError) as error:
+                problems.append(f"round {value}: {path.name} is torn: {error}")
     return problems
 
 

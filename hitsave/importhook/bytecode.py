@@ -48,9 +48,11 @@ MAGIC = b"HITSAVE\x02"
 HEADER_BYTES = 16
 TAIL_BYTES = 2 + 8 + 8 + 8 + 16 + len(MAGIC)
 CHECKED_HASH = (3).to_bytes(4, "little")
-# How much older than the .pyc a source must be for Python's own file to count: above any file system's granularity
-# (FAT has 2 s), and above the time it takes to compile a module.
-RACY_NS = 2_000_000_000
+# How long after a write another one may bear the same time: two ticks of the slowest kernel clock, or two seconds where
+# a file system keeps whole seconds (FAT, HFS+, ext3).
+FINE_NS, COARSE_NS = 20_000_000, 2_000_000_000
+# To compile a byte of source takes 0.2 us; a loaded machine takes its time.
+COMPILING_NS = 1_000
 
 _KEY = int.from_bytes(MAGIC_NUMBER, "little")  # what importlib seeds its source hash with
 CodeObject = type((lambda: None).__code__)
@@ -211,8 +213,7 @@ def write_own(bytecode_path: str, path: str, data: bytes, code: CodeType, stat: 
 def trailer(data: bytes, stat: os.stat_result, module_name: str = "") -> bytes:
     """What we append to a .pyc compiled from `data`; `stat` is that of the source before it was read."""
     name = module_name.encode("utf-8", "surrogatepass")
-    settled = max(stat.st_ctime_ns, stat.st_mtime_ns) + RACY_NS < time_ns()
-    times = times_of(stat) if settled else bytes(16)
+    times = times_of(stat) if is_settled(stat, time_ns()) else bytes(16)
     return (
         name + len(name).to_bytes(2, "little") + times + source_hash(data) + bytes.fromhex(digest_bytes(data)) + MAGIC
     )
@@ -228,7 +229,22 @@ def _written_later(bytecode_path: str, stat: os.stat_result) -> bool:
         written_ns = os.stat(bytecode_path).st_mtime_ns
     except OSError:
         return False
-    return max(stat.st_ctime_ns, stat.st_mtime_ns) + RACY_NS < written_ns
+    changed_ns = max(stat.st_ctime_ns, stat.st_mtime_ns)
+    if _is_coarse(stat.st_ctime_ns) or _is_coarse(written_ns):
+        return changed_ns + COARSE_NS < written_ns
+    # Both times come from one clock, so an edit after the file was written bears a later one. An edit between reading
+    # the source and writing the file doesn't: the file must be younger than it takes to compile the source.
+    return changed_ns + stat.st_size * COMPILING_NS < written_ns
+
+
+def is_settled(stat: os.stat_result, at_ns: int) -> bool:
+    """Whether a file with this state was last written to so long before `at_ns` that a later write would show."""
+    changed_ns = max(stat.st_ctime_ns, stat.st_mtime_ns)
+    return changed_ns + (COARSE_NS if _is_coarse(stat.st_ctime_ns) else FINE_NS) < at_ns
+
+
+def _is_coarse(time_ns: int) -> bool:
+    return time_ns % 1_000_000 == 0
 
 
 def _write(bytecode_path: str, content: bytes, path: str) -> bool:

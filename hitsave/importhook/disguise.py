@@ -8,6 +8,7 @@ nothing, and stays visible to coverage and debuggers.
 
 from __future__ import annotations
 
+import _frozen_importlib as _bootstrap
 import _frozen_importlib_external as _external
 
 TYPE_CHECKING = False
@@ -17,10 +18,18 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., object])
 
+# importlib is two files: `_bootstrap`, which runs a module, calls `_bootstrap_external`, which loads it.
 IMPORTLIB = _external.SourceFileLoader.set_data.__code__.co_filename
+BOOTSTRAP = vars(_bootstrap)["_call_with_frames_removed"].__code__.co_filename
 
 
 def as_importlib(function: F) -> F:
-    """`function` itself, its code renamed to importlib's file."""
+    """`function` itself, its code renamed to the file of importlib that loads modules."""
     function.__code__ = function.__code__.replace(co_filename=IMPORTLIB)
+    return function
+
+
+def as_bootstrap(function: F) -> F:
+    """`function` itself, its code renamed to the file of importlib that runs modules."""
+    function.__code__ = function.__code__.replace(co_filename=BOOTSTRAP)
     return function

@@ -18,7 +18,7 @@ from _io import open_code
 
 from hitsave.importhook import bytecode
 from hitsave.importhook.clock import is_close, process_bound_s
-from hitsave.importhook.disguise import as_importlib
+from hitsave.importhook.disguise import as_bootstrap, as_importlib
 from hitsave.importhook.record import ATTESTED, OPAQUE, Entry, stamp_of, times_of
 from hitsave.importhook.rewriter import PARSE_ONLY
 
@@ -64,12 +64,12 @@ class HitsaveLoader(SourceFileLoader):
             self._hook.loaded.hand_out(entry, self)
         return code
 
-    @as_importlib
+    @as_bootstrap
     def exec_module(self, module: ModuleType) -> None:
         """Run the module; its record stays if it comes to its end."""
         self._running = True
         try:
-            _call_with_frames_removed(exec, self.get_code(module.__name__), module.__dict__)
+            super().exec_module(module)
         except BaseException:
             self._running = False
             if self._entry is not None:
