@@ -159,9 +159,12 @@ class Database:
 
     # Writing
 
-    def write(self, rows: Sequence[NewRow]) -> bool:
-        """Write `rows` in one transaction, replacing those that exist; whether that worked."""
-        return self.change(lambda cache: cache.write(rows)) is not FAILED
+    def write(self, rows: Sequence[NewRow], *, durable: bool = False) -> bool:
+        """Write `rows` in one transaction, replacing those that exist; whether that worked.
+
+        `durable`: they survive even a power cut from now on.
+        """
+        return self.change(lambda cache: cache.write(rows, durable=durable)) is not FAILED
 
     def delete(self, keys: list[bytes]) -> int:
         """Remove the rows under `keys`; how many there were."""

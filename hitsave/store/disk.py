@@ -21,7 +21,7 @@ from hitsave.store.flight import Flights
 from hitsave.store.groups import Groups
 from hitsave.store.packing import BlobRef
 from hitsave.store.places import Places
-from hitsave.store.preload import FIND, Preload
+from hitsave.store.preload import FIND, NEWEST, Preload
 from hitsave.store.results import Results
 from hitsave.store.trouble import Trouble
 
@@ -122,8 +122,7 @@ class DiskStore:
         first = self.groups.symbol(symbol) + bytes.fromhex(arguments[:16])
         rows = self.database.rows(FIND, (first, first + b"\xff" * 9))
         if len(rows) > MAX_CANDIDATES:
-            rows.sort(key=_time)
-            del rows[:-MAX_CANDIDATES]
+            rows = self.database.rows(NEWEST, (first, first + b"\xff" * 9))
         found = self.verified(rows, wanted=wanted)
         return self._newest_first([i for i in found if i[0].key.arguments == arguments and i[0].key.symbol == symbol])
 
@@ -219,7 +218,7 @@ class DiskStore:
         started = float(evaluation.started)
         seal = trust.entries.tag(packing.signed_part(row_key, started, digest, content))
         rows.append((row_key, started, tag, seal + content))
-        if not self.database.write(rows):
+        if not self.database.write(rows, durable=evaluation.is_experiment):
             self.groups.forget()
         elif ref is not None and not self.results.exists(ref):
             # A collection took the file before it could see that we need it.
@@ -364,10 +363,6 @@ def disk_usage(path: str) -> int:
                 continue  # removed meanwhile
             total += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
     return total
-
-
-def _time(row: Row) -> float:
-    return row[1]
 
 
 def _started(item: Found) -> float:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from time import monotonic
 
+from hitsave.store.contract import MAX_CANDIDATES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hitsave.store.database import Database, Row
@@ -24,7 +26,9 @@ MAX_ROWS = 20_000
 MAX_ROW_BYTES = 400
 FRESH_S = 1.0
 
-FIND = "SELECT key, store_time, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1"
+# One more than a look-up considers: then only the newest are asked for, which takes sorting.
+FIND = f"SELECT key, store_time, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1 LIMIT {MAX_CANDIDATES + 1}"
+NEWEST = FIND.replace(f"LIMIT {MAX_CANDIDATES + 1}", f"ORDER BY store_time DESC LIMIT {MAX_CANDIDATES}")
 NTH = f"SELECT key FROM Cache WHERE key >= ? AND key < ? AND raw = 1 ORDER BY key LIMIT 1 OFFSET {SAMPLE}"
 AHEAD = (
     f"SELECT key, store_time, CASE WHEN length(value) <= {MAX_ROW_BYTES} THEN value END FROM Cache"
@@ -65,6 +69,8 @@ class Preload:
                 function.hits += 1
                 return rows
         rows = self._database.rows(FIND, (first, first + b"\xff" * 6))
+        if len(rows) > MAX_CANDIDATES:
+            return self._database.rows(NEWEST, (first, first + b"\xff" * 6))
         if rows:
             function = self._functions.get(name)
             if function is None:

@@ -262,8 +262,8 @@ def test_a_file_that_a_collection_took_meanwhile_is_written_again(cache: Cache) 
     save(store, "first", data=BIG)
     original = store.database.write
 
-    def write(rows):  # type: ignore[no-untyped-def]
-        done = original(rows)
+    def write(rows, **more):  # type: ignore[no-untyped-def]
+        done = original(rows, **more)
         for path in cache.blob_files():
             path.unlink()
         return done

@@ -173,6 +173,12 @@ class TestCandidates:
             store.save(*evaluation(observed=reading("data.csv", str(day)), started=float(day), data=str(day).encode()))
         assert [e.started for e in store.find(key())] == [float(day) for day in reversed(range(30))]
 
+    def test_of_very_many_under_one_key_the_thousand_newest_are_given(self, cache: Cache) -> None:
+        store = cache.open()
+        for day in range(1050):
+            store.save(*evaluation(observed=reading("data.csv", str(day)), started=float((day * 7919) % 1050)))
+        assert [e.started for e in store.find(key())] == [float(day) for day in range(1049, 49, -1)]
+
 
 class TestFetchingAhead:
     def fill(self, cache: Cache, count: int = 400) -> DiskStore:
