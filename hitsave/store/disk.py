@@ -18,7 +18,7 @@ from hitsave.store.blobs import blob_files
 from hitsave.store.contract import MAX_CANDIDATES, Mark, Stats, matches
 from hitsave.store.database import Database
 from hitsave.store.flight import Flights
-from hitsave.store.groups import Groups
+from hitsave.store.groups import Groups, Membership
 from hitsave.store.packing import BlobRef
 from hitsave.store.places import Places
 from hitsave.store.preload import FIND, NEWEST, Preload
@@ -185,7 +185,7 @@ class DiskStore:
         return blob
 
     def _locate(self, evaluation: Evaluation) -> bytes | BlobRef | None:
-        row_key = self._row_key(evaluation)[0]
+        row_key = self._row_key(evaluation, self._membership(evaluation))
         for found, where in self.verified(self.database.rows(ONE, (row_key,)), evaluation.key):
             if found == evaluation:
                 return where
@@ -204,7 +204,9 @@ class DiskStore:
             self._save(trust, evaluation, blob)  # into another file than we thought, where the shared parts are missing
 
     def _save(self, trust: Trust, evaluation: Evaluation, blob: Blob) -> None:
-        row_key, digest, rows = self._row_key(evaluation, writing=True)
+        membership = self._membership(evaluation)
+        row_key = self._row_key(evaluation, membership)
+        rows = list(membership.rows)
         ref: BlobRef | None = None
         payload, tag = b"", None
         if blob.size_bytes <= IN_ROW_BYTES:
@@ -216,24 +218,25 @@ class DiskStore:
             tag = packing.blob_key(ref.digest)
         content = packing.pack_row(evaluation, packing.title_prefix(evaluation.title), ref, payload)
         started = float(evaluation.started)
-        seal = trust.entries.tag(packing.signed_part(row_key, started, digest, content))
+        seal = trust.entries.tag(packing.signed_part(row_key, started, membership.digest, content))
         rows.append((row_key, started, tag, seal + content))
-        if not self.database.write(rows, durable=evaluation.is_experiment):
-            self.groups.forget()
-        elif ref is not None and not self.results.exists(ref):
-            # A collection took the file before it could see that we need it.
-            self.results.keep(blob, trust.ring, [], durable=evaluation.is_experiment)
+        if self.database.write(rows, durable=evaluation.is_experiment):
+            self.groups.written(membership)
+            if ref is not None and not self.results.exists(ref):
+                # A collection took the file before it could see that we need it.
+                self.results.keep(blob, trust.ring, [], durable=evaluation.is_experiment)
         self.preload.forget(row_key)
 
-    def _row_key(self, evaluation: Evaluation, *, writing: bool = False) -> tuple[bytes, bytes, list[NewRow]]:
-        """The row key of `evaluation`, the digest of its group, and the rows to write with it."""
+    def _membership(self, evaluation: Evaluation) -> Membership:
+        return self.groups.of(evaluation, packing.title_prefix(evaluation.title))
+
+    def _row_key(self, evaluation: Evaluation, membership: Membership) -> bytes:
         key = evaluation.key
-        name, digest, rows = self.groups.of(evaluation, packing.title_prefix(evaluation.title), writing=writing)
-        return self.groups.symbol(key.symbol) + bytes.fromhex(key.arguments[:16]) + name, digest, rows
+        return self.groups.symbol(key.symbol) + bytes.fromhex(key.arguments[:16]) + membership.id
 
     def remove(self, evaluation: Evaluation) -> bool:
         """Forget `evaluation`; whether it was there. Its file goes at the next collection, if nothing else needs it."""
-        row_key = self._row_key(evaluation)[0]
+        row_key = self._row_key(evaluation, self._membership(evaluation))
         self._last, self._recent = None, {}
         self.preload.forget(row_key)
         return self.database.delete([row_key]) > 0

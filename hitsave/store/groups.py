@@ -32,6 +32,18 @@ GET = "SELECT value FROM Cache WHERE key = ? AND raw = 1"
 RANGE = "SELECT key, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1 LIMIT ?"
 
 
+class Membership:
+    """The group of an evaluation: its id, its digest, its bytes, and the rows to write so that it exists."""
+
+    __slots__ = ("content", "digest", "id", "rows")
+
+    def __init__(self, content: bytes, id: bytes, digest: bytes, rows: list[NewRow]) -> None:
+        self.content = content
+        self.id = id
+        self.digest = digest
+        self.rows = rows
+
+
 class Groups:
     """The groups of one database. Groups are named by the bytes of their symbol and their id (12 bytes)."""
 
@@ -52,35 +64,33 @@ class Groups:
 
     # Writing
 
-    def of(self, evaluation: Evaluation, prefix: str, *, writing: bool) -> tuple[bytes, bytes, list[NewRow]]:
-        """The id and digest of the group of `evaluation`, and the rows to write with it (none if they are known).
-
-        Only who is `writing` makes them known: whoever merely looks for an evaluation doesn't store its group.
-        """
+    def of(self, evaluation: Evaluation, prefix: str) -> Membership:
+        """The group of `evaluation`, and the rows that must be written with it: none if they are known to be there."""
         data, trace = packing.pack_group(evaluation, prefix)
         if self._database.generation != self._generation:
             self._generation = self._database.generation
             self.forget()
         content = data + trace
         known = self._kept.get(content)
-        now = monotonic()
-        if known is not None and now - known[2] < TRUST_S:
-            return known[0], known[1], []
+        if known is not None and monotonic() - known[2] < TRUST_S:
+            return Membership(content, known[0], known[1], [])
         digest = Group(data).digest
         name = packing.group_id(evaluation.key.fingerprint, digest)
         moment = time()
         row_key = packing.group_key(self.symbol(evaluation.key.symbol), name)
-        rows: list[NewRow] = []
         if trace:
             trace_key = packing.trace_key(packing.trace_digest(trace))
-            rows = [(trace_key, moment, None, trace), (row_key, moment, trace_key, data)]
+            rows: list[NewRow] = [(trace_key, moment, None, trace), (row_key, moment, trace_key, data)]
         else:
             rows = [(row_key, moment, None, data)]
-        if writing:
+        return Membership(content, name, digest, rows)
+
+    def written(self, membership: Membership) -> None:
+        """Note that the rows of `membership` are in the database."""
+        if membership.rows:
             if len(self._kept) >= MAX_GROUPS:
                 self._kept.clear()
-            self._kept[content] = name, digest, now
-        return name, digest, rows
+            self._kept[membership.content] = membership.id, membership.digest, monotonic()
 
     def forget(self) -> None:
         """Write every group again with its next evaluation: what we believed to be stored may not be."""

@@ -173,6 +173,14 @@ class StoreContract:
     def test_what_was_not_saved_can_not_be_loaded(self, store: Store) -> None:
         assert store.load(evaluation()[0]) is None
 
+    def test_what_was_asked_for_in_vain_is_found_once_it_is_saved(self, store: Store) -> None:
+        saved, blob = evaluation(data=b"x" * 3000)
+        assert store.load(saved) is None
+        assert not store.remove(saved)
+        store.save(saved, blob)
+        assert list(store.find(key())) == [saved]
+        assert self.loaded(store, saved) == blob.data
+
     def test_a_removed_evaluation_is_gone_and_its_neighbours_stay(self, store: Store) -> None:
         old = evaluation(observed=reading("data.csv", "old"), started=1.0)
         new = evaluation(observed=reading("data.csv", "new"), started=2.0)
