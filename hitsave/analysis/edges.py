@@ -138,7 +138,7 @@ def resolve_edges(
         edges.unbound[method] = None
         for definition in method.definitions:
             if definition.__class__ is Function:
-                edges.names.update(filter(None, definition.body_facts.own))  # type: ignore[attr-defined]
+                edges.names.update(filter(None, definition.body_facts.own))
     return edges
 
 

@@ -344,7 +344,7 @@ class Effects:
 
 
 def _is_mutable(entity: Entity) -> bool:
-    return any(d.__class__ is Value and not d.is_literal for d in entity.definitions)  # type: ignore[attr-defined]
+    return any(d.__class__ is Value and not d.is_literal for d in entity.definitions)
 
 
 def _names_in(chain: str, names: Collection[str]) -> bool:

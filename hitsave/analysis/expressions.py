@@ -6,7 +6,7 @@ import ast
 from ast import Attribute, Constant, Load, Name
 from typing import Any
 
-from hitsave.analysis.scopes import PARAMETER, RECEIVER, UNKNOWN, part_of
+from hitsave.analysis.scopes import PARAMETER, PLAIN_LOCALS, RECEIVER, UNKNOWN, part_of
 from hitsave.analysis.summary import CALLED, CALLS_UNKNOWN, CALLS_UNKNOWN_NESTED, CHECK, GENERATOR, LOOKED, READ
 from hitsave.analysis.walker import HANDLERS, SPECIAL, Walker, ends_of_text, handles
 
@@ -32,7 +32,7 @@ def _name(w: Walker, node: Name) -> str | None:
             reads[name] = node.lineno << 8 | w.mode
         elif not known & w.mode:
             reads[name] = known | w.mode
-        if w.inside is not None:
+        if w.inside is not None and w.frame.bound.get(name) not in PLAIN_LOCALS:
             _pass(w, name)
         return name
     w.frame.bind(name, UNKNOWN)
@@ -50,16 +50,16 @@ def _pass(w: Walker, chain: str) -> None:
 def _attribute(w: Walker, node: Attribute) -> str | None:
     value = node.value
     if value.__class__ is Name:
-        chain = f"{value.id}.{node.attr}"  # type: ignore[attr-defined]
+        chain = f"{value.id}.{node.attr}"
         w.emit(chain)
     else:
         names = [node.attr]
         while value.__class__ is Attribute:
-            names.append(value.attr)  # type: ignore[attr-defined]
-            value = value.value  # type: ignore[attr-defined]
+            names.append(value.attr)
+            value = value.value
         names.reverse()
         if value.__class__ is Name:
-            chain = f"{value.id}.{'.'.join(names)}"  # type: ignore[attr-defined]
+            chain = f"{value.id}.{'.'.join(names)}"
             w.emit(chain)
         else:
             w.emit(".:")
@@ -86,7 +86,8 @@ def _attribute(w: Walker, node: Attribute) -> str | None:
 
 @handles("Constant")
 def _constant(w: Walker, node: Constant) -> None:
-    w.emit(constant_token(node.value))
+    value = node.value
+    w.emit(repr(value) if value.__class__ is str else constant_token(value))
 
 
 def constant_token(value: object) -> str:
@@ -107,8 +108,10 @@ def _call(w: Walker, node: ast.Call) -> str | None:
     func = node.func
     callee = HANDLERS[func.__class__](w, func)
     if callee is not None:
-        w.reads[callee] = w.reads.get(callee, node.lineno << 8) | CALLED
-        special = SPECIAL.get(callee.rpartition(".")[2])
+        reads = w.reads
+        known = reads.get(callee)
+        reads[callee] = CALLED | (node.lineno << 8 if known is None else known)
+        special = SPECIAL.get(callee[callee.rfind(".") + 1 :])
         if special is not None:
             result = special(w, node, callee)
             if result is not None:
@@ -162,10 +165,10 @@ def _starred(w: Walker, node: ast.Starred) -> None:
 def _subscript(w: Walker, node: ast.Subscript) -> str | None:
     w.emit("[")
     value, index = node.value, node.slice
-    if value.__class__ is ast.Call and value.func.__class__ is Name and value.func.id == "globals":  # type: ignore[attr-defined]
+    if value.__class__ is ast.Call and value.func.__class__ is Name and value.func.id == "globals":
         return _global_item(w, index)
     if index.__class__ is Constant and value.__class__ in (Attribute, Name):
-        chain = _constant_item(w, value, index.value)  # type: ignore[attr-defined]
+        chain = _constant_item(w, value, index.value)
         if chain is not None:
             return chain or None
     base = HANDLERS[value.__class__](w, value)
@@ -239,8 +242,9 @@ def _bool_op(w: Walker, node: ast.BoolOp) -> None:
 @handles("BinOp")
 def _bin_op(w: Walker, node: ast.BinOp) -> None:
     w.emit(_OPERATORS[node.op.__class__])
-    w.visit(node.left)
-    w.visit(node.right)
+    left, right = node.left, node.right
+    HANDLERS[left.__class__](w, left)
+    HANDLERS[right.__class__](w, right)
 
 
 @handles("UnaryOp")
@@ -252,7 +256,8 @@ def _unary_op(w: Walker, node: ast.UnaryOp) -> None:
 @handles("Compare")
 def _compare(w: Walker, node: ast.Compare) -> None:
     w.emit("<>")
-    w.visit(node.left)
+    left = node.left
+    HANDLERS[left.__class__](w, left)
     for operator, right in zip(node.ops, node.comparators):  # noqa: B905 - always of one length, and this is hot
         w.emit(_OPERATORS[operator.__class__])
         HANDLERS[right.__class__](w, right)
@@ -433,5 +438,5 @@ def bind_parameters(w: Walker, node: ast.arguments, *, receiver: bool) -> None:
 def text_ends(w: Walker, node: ast.expr) -> tuple[str, str]:
     """(prefix, suffix) of a computed name; ("$local", "") defers to what a local turns out to hold."""
     if node.__class__ is Name:
-        return "$" + node.id, ""  # type: ignore[attr-defined]
+        return "$" + node.id, ""
     return ends_of_text(node) or ("", "")

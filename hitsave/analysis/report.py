@@ -42,7 +42,7 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
     for entity in reach.levels:
         pairs[entity.symbol] = _digest(graph, reach, entity, seen)
         if entity.has_value and reach.levels[entity] > SHAPE:
-            is_constant = all(d.__class__ is Value and d.is_literal for d in entity.definitions)  # type: ignore[attr-defined]
+            is_constant = all(d.__class__ is Value and d.is_literal for d in entity.definitions)
             rebound = effects.is_written(entity, reach.active)
             (constants if is_constant and not rebound else live).append(entity.symbol)
     live = list({*live, *map(Symbol, effects.set_elsewhere(reach)), *_subclasses_asked(reach)}.difference(constants))

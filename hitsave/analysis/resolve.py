@@ -158,7 +158,7 @@ class Resolver:
                 if definition.__class__ is Import:
                     # What the import leads through doesn't count, only where it leads: a re-export may move.
                     inner = Trace()
-                    things += self._import(entity.module, definition, inner)  # type: ignore[arg-type]
+                    things += self._import(entity.module, definition, inner)
                     trace.missing |= inner.missing
                     trace.entities.update(dict.fromkeys(e for e in inner.entities if not e.is_only_import))
         if entity.has_function or entity.is_class or entity.has_value:
@@ -224,7 +224,7 @@ class Resolver:
         for definition in entity.definitions:
             if definition.__class__ is not Import:
                 return True
-            if definition.attribute and package.absolute(definition.module) == f"{package.name}.{name}":  # type: ignore[attr-defined]
+            if definition.attribute and package.absolute(definition.module) == f"{package.name}.{name}":
                 return True
         return False
 
@@ -304,7 +304,7 @@ class Resolver:
         if entity.has_value:
             for definition in entity.definitions:
                 if definition.__class__ is Value:
-                    alias = definition.alias  # type: ignore[attr-defined]
+                    alias = definition.alias
                     if not alias:
                         is_known = False
                         continue
@@ -355,7 +355,7 @@ class Resolver:
         for definition in entity.definitions:
             if definition.__class__ is not Class:
                 continue
-            for base in definition.bases:  # type: ignore[attr-defined]
+            for base in definition.bases:
                 chain = base.removesuffix("[]")
                 things: tuple[Thing, ...] = () if chain == "?" else self.chain(entity.module, chain, Trace())
                 classes = [c for thing in things for c in self.classes(thing) if c is not entity]
@@ -374,7 +374,7 @@ class Resolver:
             return [thing]
         found: list[Entity] = []
         for definition in thing.definitions:
-            if definition.__class__ is Value and (alias := definition.alias) and alias[-1] not in ")][":  # type: ignore[attr-defined]
+            if definition.__class__ is Value and (alias := definition.alias) and alias[-1] not in ")][":
                 for target in self._aliased(thing, alias, Trace()):
                     found += self.classes(target)
         return found

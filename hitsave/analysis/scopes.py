@@ -24,7 +24,7 @@ from hitsave.analysis.summary import (
 # "~chain" what the chain names (it may start at a local again), "@module|name" an import, "$prefix|suffix" a text of
 # which only the ends are known. A name bound in several ways has several kinds.
 PARAMETER, RECEIVER, LITERAL, INNER, FRESH, UNKNOWN = "p", "s", "[", "d", "f", "?"
-_PLAIN_LOCALS = (PARAMETER, UNKNOWN, LITERAL, FRESH, INNER)
+PLAIN_LOCALS = (PARAMETER, UNKNOWN, LITERAL, FRESH, INNER)
 _MOST_KINDS = 6
 _MOST_STEPS = 4
 
@@ -62,7 +62,7 @@ class Region:
         ):
             return NO_FACTS  # whatever else there is comes with one of these
         return Facts(
-            tuple(sorted(self.reads.items())),
+            tuple(self.reads.items()),
             tuple(sorted(self.attributes)) if self.attributes else (),
             tuple(sorted(self.own)) if self.own else (),
             tuple(sorted(self.parent)) if self.parent else (),
@@ -85,6 +85,7 @@ class Frame:
         "declared",
         "depth",
         "enclosing",
+        "_expanded",
         "is_class",
         "is_comprehension",
         "nonlocals",
@@ -110,6 +111,7 @@ class Frame:
         self.writes: set[str] | None = None
         self.returns: set[str] | None = None
         self.patterns: set[tuple[str, str, str, int]] | None = None
+        self._expanded: dict[str, list[tuple[str, str]]] = {}
 
     def bind(self, name: str, kind: str) -> None:
         """Note a binding."""
@@ -125,7 +127,7 @@ class Frame:
             self.bound[name] = kind
         elif known.__class__ is str:
             if known != kind:
-                self.bound[name] = [known, kind]  # type: ignore[list-item]
+                self.bound[name] = [known, kind]
         elif kind not in known:
             known.append(kind)  # type: ignore[union-attr]
 
@@ -160,7 +162,7 @@ class Frame:
             root = chain if dot < 0 else chain[:dot]
             if root[-1] in ")]":
                 root = root_of(chain)
-            if dot < 0 and bound.get(root) in _PLAIN_LOCALS and not info & CALLED:
+            if dot < 0 and bound.get(root) in PLAIN_LOCALS and not info & CALLED:
                 continue  # the most common: a parameter or a simple local, read as a whole
             if declared is not None and root in declared:
                 region.reads[chain] = region.reads.get(chain, info) | info & 255
@@ -180,36 +182,64 @@ class Frame:
                 for kind, moved in self._expand(chain):
                     region.returns.add("?" if kind or not moved else moved)
 
-    def _expand(self, chain: str, seen: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    def _expand(self, chain: str) -> list[tuple[str, str]]:
         """What a chain amounts to outside: ("", chain) where it is free, else (kind of local, rest of the chain)."""
         root = root_of(chain)
-        kinds = self.bound.get(root)
-        if kinds is None or chain[0] in "@?*" or (self.declared is not None and root in self.declared):
+        if root not in self.bound or chain[0] in "@?" or (self.declared is not None and root in self.declared):
             return [("", chain)]
         rest = chain[len(root) :]
+        found = self._expand_root(root)
+        if not rest:
+            return found
+        moved = []
+        for kind, start in found:
+            if kind:
+                moved.append((kind, start + rest))
+            else:
+                joined = join(start, rest)
+                moved.append(("", joined) if joined is not None else (UNKNOWN, rest))
+        return moved
+
+    def _expand_root(self, root: str, seen: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+        """The same for the name of a local alone."""
+        known = self._expanded.get(root)
+        if known is not None:
+            return known
+        kinds = self.bound[root]
         found: list[tuple[str, str]] = []
         for kind in (kinds,) if kinds.__class__ is str else kinds[:_MOST_KINDS]:
             first = kind[0]
             if first == "~":
-                alias = kind[1:]
-                joined = None if alias in seen or len(seen) > _MOST_STEPS or root_of(alias) == root else join(alias, rest)
-                if joined is None:
-                    found.append((UNKNOWN, rest))
-                else:
-                    found += self._expand(joined, (*seen, alias))
+                found += self._expand_alias(kind[1:], root, seen)
             elif first == "@":
-                found.append(("", _extend(kind, rest)))
+                found.append(("", kind))
             elif first == "c":  # a member of the class whose body this is
                 is_certain = kind[1] != "?"
-                found.append(("", f"{kind[1 if is_certain else 2 :]}.{chain}"))
+                found.append(("", f"{kind[1 if is_certain else 2 :]}.{root}"))
                 if not is_certain:
-                    found.append(("", chain))
+                    found.append(("", root))
             else:
-                found.append((kind, rest))
-        if len(kinds) > _MOST_KINDS and kinds.__class__ is list:
-            found.append((UNKNOWN, rest))
+                found.append((kind, ""))
+        if kinds.__class__ is list and len(kinds) > _MOST_KINDS:
+            found.append((UNKNOWN, ""))
         if self.is_class:
-            found.append(("", chain))  # a class body falls back to the scope around
+            found.append(("", root))  # a class body falls back to the scope around
+        if not seen:
+            self._expanded[root] = found
+        return found
+
+    def _expand_alias(self, alias: str, root: str, seen: tuple[str, ...]) -> list[tuple[str, str]]:
+        """What a chain that a local is bound to amounts to."""
+        start = root_of(alias)
+        if start not in self.bound or alias[0] == "@" or (self.declared is not None and start in self.declared):
+            return [("", alias)]
+        if start == root or start in seen or len(seen) > _MOST_STEPS:
+            return [(UNKNOWN, "")]
+        rest = alias[len(start) :]
+        found: list[tuple[str, str]] = []
+        for kind, moved in self._expand_root(start, (*seen, root)):
+            joined = moved + rest if kind else join(moved, rest)
+            found.append((kind, joined) if joined is not None else (UNKNOWN, ""))
         return found
 
     def _read_local(self, chain: str, info: int, region: Region, target: dict[str, int]) -> None:
@@ -244,7 +274,7 @@ class Frame:
     def _close_passed(self, region: Region) -> None:
         bound = self.bound
         for callee, argument in self.passed or ():
-            if bound.get(argument) in _PLAIN_LOCALS:
+            if bound.get(argument) in PLAIN_LOCALS:
                 continue
             arguments = self._expand(argument)
             if all(kind and kind != RECEIVER for kind, _ in arguments):
@@ -360,11 +390,11 @@ def join(chain: str, rest: str) -> str | None:
 
 def _cut(chain: str) -> tuple[str, str]:
     """A chain up to its second call or item, and the rest: what comes after two unknown steps is anybody's."""
-    first = min([i for i in (chain.find("()"), chain.find("[]")) if i >= 0], default=-1)
-    if first < 0:
+    if chain.count("(") + chain.count("[") < 2:
         return chain, ""
-    second = min([i for i in (chain.find("()", first + 2), chain.find("[]", first + 2)) if i >= 0], default=-1)
-    return (chain, "") if second < 0 else (chain[:second], chain[second:])
+    first = min([i for i in (chain.find("()"), chain.find("[]")) if i >= 0])
+    second = min([i for i in (chain.find("()", first + 2), chain.find("[]", first + 2)) if i >= 0])
+    return chain[:second], chain[second:]
 
 
 def part_of(chain: str | None) -> str:

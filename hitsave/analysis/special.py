@@ -198,7 +198,7 @@ def _getenv(w: Walker, node: ast.Call, callee: str) -> str | None:
 def _note_key(w: Walker, callee: str, node: ast.Call) -> None:
     key = node.args[0] if node.args else None
     constant = isinstance(key, Constant) and isinstance(key.value, str)
-    w.region.keys.add((callee, key.value if constant else ""))  # type: ignore[union-attr, arg-type]
+    w.region.keys.add((callee, key.value if constant else ""))  # type: ignore[union-attr]
 
 
 @_special("get", "__getitem__", "__contains__")

@@ -7,7 +7,7 @@ from ast import Attribute, Constant, Name
 from typing import Any
 
 from hitsave.analysis.expressions import bind_parameters, chain_of, note_return, parameters
-from hitsave.analysis.scopes import FRESH, INNER, LITERAL, PARAMETER, RECEIVER, UNKNOWN, BodyFrame, Frame, part_of, root_of
+from hitsave.analysis.scopes import FRESH, INNER, LITERAL, PARAMETER, RECEIVER, UNKNOWN, BodyFrame, Frame, Region, part_of, root_of
 from hitsave.analysis.special import MUTATORS, is_globals, note_store
 from hitsave.analysis.summary import CALLED, CHECK, MUTATES_ARGUMENT, MUTATES_UNKNOWN, READ, REBINDS_CELL, WEAK
 from hitsave.analysis.walker import FILENAME, HANDLERS, Saved, Walker, ends_of_text, handles
@@ -30,8 +30,8 @@ def block(w: Walker, statements: list[ast.stmt], *, has_docstring: bool = False)
 def docstring(body: list[ast.stmt]) -> str | None:
     """The docstring of a body."""
     first = body[0] if body else None
-    if first.__class__ is ast.Expr and first.value.__class__ is Constant and isinstance(first.value.value, str):  # type: ignore[union-attr]
-        return first.value.value  # type: ignore[union-attr, no-any-return]
+    if first.__class__ is ast.Expr and first.value.__class__ is Constant and isinstance(first.value.value, str):
+        return first.value.value
     return None
 
 
@@ -43,6 +43,8 @@ def annotation(w: Walker, node: ast.expr | None, name: str) -> None:
     saved: Saved = (w.frame, w.reads, w.mode, w.inside)
     w.frame = Frame(None, 2)
     w.reads, w.mode, w.inside = w.frame.reads, READ, None
+    if w.annotation_region is None:
+        w.annotation_region = Region()
     w.tokens, w.region = w.annotations, w.annotation_region
     w.emit = w.tokens.append
     w.emit(name + ":")
@@ -134,8 +136,9 @@ def _class(w: Walker, node: ast.ClassDef) -> None:
 @handles("Return")
 def _return(w: Walker, node: ast.Return) -> None:
     w.emit("return:")
-    if node.value is not None:
-        note_return(w, node.value, w.visit(node.value))
+    value = node.value
+    if value is not None:
+        note_return(w, value, HANDLERS[value.__class__](w, value))
     else:
         w.emit("-:")
 
@@ -144,12 +147,12 @@ def _return(w: Walker, node: ast.Return) -> None:
 def _expression(w: Walker, node: ast.Expr) -> None:
     w.emit("!:")
     value = node.value
-    if value.__class__ is ast.Call and value.func.__class__ is Attribute and value.func.attr in MUTATORS:  # type: ignore[attr-defined]
+    if value.__class__ is ast.Call and value.func.__class__ is Attribute and value.func.attr in MUTATORS:
         mode, w.mode = w.mode, WEAK
         w.visit(value)
         w.mode = mode
         return
-    chain = w.visit(value)
+    chain = HANDLERS[value.__class__](w, value)
     # Outside functions a method called for its effect is taken to change its object.
     if chain and w.frame.__class__ is BodyFrame and chain[-2:] == "()" and "." in chain:
         w.frame.write("^" + chain[:-2].rpartition(".")[0])
@@ -162,11 +165,11 @@ def _assign(w: Walker, node: ast.Assign) -> None:
     if len(node.targets) == 1 and (updated := _updated_global(w, node.targets[0])):
         chain = _visit_update(w, value, updated)
     else:
-        chain = w.visit(value)
+        chain = HANDLERS[value.__class__](w, value)
     for target in node.targets:
         if target.__class__ is Name:
-            w.emit(target.id)  # type: ignore[attr-defined]
-            bind(w, target.id, value, chain)  # type: ignore[attr-defined]
+            w.emit(target.id)
+            bind(w, target.id, value, chain)
         else:
             store(w, target, part_of(chain))
     w.emit(";")
@@ -391,7 +394,7 @@ def guard(w: Walker, test: ast.expr) -> None:
     """Walk a test that can only make the code fail. In `if name not in REGISTRY: raise` the registry counts by its
     definition, and not by all that others put into it: an exception is never stored.
     """
-    is_membership = test.__class__ is ast.Compare and test.ops[0].__class__ in (ast.In, ast.NotIn)  # type: ignore[attr-defined]
+    is_membership = test.__class__ is ast.Compare and test.ops[0].__class__ in (ast.In, ast.NotIn)
     mode = w.mode
     if is_membership:
         w.mode = WEAK

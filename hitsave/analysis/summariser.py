@@ -21,7 +21,7 @@ from typing import Any
 from hitsave.analysis import special  # noqa: F401 - registers its handlers
 from hitsave.analysis.expressions import bind_parameters, constant_token, parameters
 from hitsave.analysis.exports import Exports
-from hitsave.analysis.scopes import BodyFrame, Frame, Region
+from hitsave.analysis.scopes import BodyFrame, Frame
 from hitsave.analysis.statements import (
     annotate_parameters,
     annotation,
@@ -329,15 +329,9 @@ class _Summariser:
     def function(self, node: Any, prefix: str, conditions: Conditions, members: dict[str, str]) -> None:
         w = self.walker
         docs, annotations, annotation_region, level = w.docs, w.annotations, w.annotation_region, w.module_level
-        w.docs, w.annotations, w.annotation_region, w.module_level = [], [], Region(), None
+        w.docs, w.annotations, w.annotation_region, w.module_level = [], [], None, None
 
-        saved = w.begin(BodyFrame(members))
-        decorators = self.decorators(node)
-        w.emit(node.__class__.__name__)
-        w.emit(node.name)
-        parameters(w, node.args)
-        header_tokens, header = w.finish(saved)
-
+        header_tokens, header_facts, decorators = self._header(node, members)
         saved = w.begin(Frame(None, 1))
         is_method = bool(prefix) and ("staticmethod", False) not in decorators
         bind_parameters(w, node.args, receiver=is_method)
@@ -364,12 +358,33 @@ class _Summariser:
                 digest_tokens(w.docs) if w.docs else "",
                 digest_tokens(w.annotations + self.futures) if w.annotations else "",
                 decorators,
-                header.facts(),
+                header_facts,
                 body.facts(),
-                w.annotation_region.facts(),
+                NO_FACTS if w.annotation_region is None else w.annotation_region.facts(),
             )
         )
         w.docs, w.annotations, w.annotation_region, w.module_level = docs, annotations, annotation_region, level
+
+    def _header(
+        self, node: Any, members: dict[str, str]
+    ) -> tuple[list[str], Facts, tuple[tuple[str, bool], ...]]:
+        """What runs when the `def` statement does: its tokens, its facts, the decorators."""
+        w = self.walker
+        arguments = node.args
+        if not (node.decorator_list or arguments.defaults or any(arguments.kw_defaults)):
+            emit = w.emit  # nothing runs: the signature alone
+            tokens = [node.__class__.__name__, node.name]
+            w.emit = tokens.append
+            parameters(w, arguments)
+            w.emit = emit
+            return tokens, NO_FACTS, ()
+        saved = w.begin(BodyFrame(members))
+        decorators = self.decorators(node)
+        w.emit(node.__class__.__name__)
+        w.emit(node.name)
+        parameters(w, arguments)
+        tokens, region = w.finish(saved)
+        return tokens, region.facts(), decorators
 
     def decorators(self, node: Any) -> tuple[tuple[str, bool], ...]:
         w = self.walker
@@ -390,7 +405,7 @@ class _Summariser:
         w = self.walker
         qualname = prefix + node.name
         docs, annotations, annotation_region, level = w.docs, w.annotations, w.annotation_region, w.module_level
-        w.docs, w.annotations, w.annotation_region = [], [], Region()
+        w.docs, w.annotations, w.annotation_region = [], [], None
         members: dict[str, str] = {}
         methods: list[str] = []
         text = docstring(node.body)
@@ -454,7 +469,7 @@ class _Summariser:
                 decorators,
                 tuple(members),
                 region.facts(),
-                w.annotation_region.facts(),
+                NO_FACTS if w.annotation_region is None else w.annotation_region.facts(),
                 bool(bases or keywords or decorators),
             )
         )
@@ -492,15 +507,16 @@ class _Summariser:
 
 def _first_line(node: Any) -> int:
     line: int = node.lineno
-    return min([line, *[decorator.lineno for decorator in node.decorator_list]])
+    decorators = node.decorator_list
+    return min([line, *[d.lineno for d in decorators]]) if decorators else line
 
 
 def _pairwise(target: ast.Tuple, value: ast.expr) -> bool:
     return (
         value.__class__ in (ast.Tuple, ast.List)
-        and len(value.elts) == len(target.elts)  # type: ignore[attr-defined]
+        and len(value.elts) == len(target.elts)
         and all(element.__class__ is Name for element in target.elts)
-        and not any(element.__class__ is ast.Starred for element in value.elts)  # type: ignore[attr-defined]
+        and not any(element.__class__ is ast.Starred for element in value.elts)
     )
 
 

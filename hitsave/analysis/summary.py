@@ -34,7 +34,7 @@ COROUTINE = 64
 
 
 class Facts(Record):
-    """What one region does, all tuples sorted.
+    """What one region does; tuples are sorted, but for `reads`, which follow the text.
 
     `reads` are (chain, bits and line). `attributes` are names read on objects that the file tells nothing about, `own`
     those read on `self` or `cls` ("" where it is used as a whole), `parent` those on `super()`. `passed` are (callee, argument) chains ("?" for an

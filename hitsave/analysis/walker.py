@@ -65,7 +65,7 @@ class Walker:
         self.inside: str | None = None
         self.docs: list[str] = []
         self.annotations: list[str] = []
-        self.annotation_region = Region()
+        self.annotation_region: Region | None = None  # made when the first annotation is met
         self.skips_type_checking = True
         self.local_classes = 0  # how many classes inside functions surround the node
         # Called for definitions met inside a compound statement at module or class level; see `summarise`.
