@@ -162,8 +162,17 @@ class Frame:
             root = chain if dot < 0 else chain[:dot]
             if root[-1] in ")]":
                 root = root_of(chain)
-            if dot < 0 and bound.get(root) in PLAIN_LOCALS and not info & CALLED:
-                continue  # the most common: a parameter or a simple local, read as a whole
+            kind = bound.get(root)
+            # The two most common cases by a short way: a parameter or simple local, and an attribute of `self`.
+            if dot < 0:
+                if kind in PLAIN_LOCALS and not info & CALLED:
+                    continue
+            elif kind == RECEIVER and chain[-1] not in ")]" and "(" not in chain and "[" not in chain:
+                name, _, more = chain[dot + 1 :].partition(".")
+                region.own.add(name)
+                if more:
+                    region.attributes.update(more.split("."))
+                continue
             if declared is not None and root in declared:
                 region.reads[chain] = region.reads.get(chain, info) | info & 255
             elif root not in bound or chain[0] == "@":
