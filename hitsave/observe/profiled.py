@@ -1,8 +1,8 @@
 """Which functions ran, before Python 3.12: `sys.setprofile`, within a small budget.
 
 Every call and return of the thread costs a callback there (0.2 µs), so an evaluation gets so many and no more: a short
-one is observed to its end, a long one gives up early and then runs at full speed. It also gives up where it can't see:
-another thread is running or started, somebody else is profiling, or takes our place.
+one is observed to its end, a long one gives up early and then runs at full speed. The record is incomplete where it
+can't see: another thread is running or started, somebody else is profiling, or takes our place.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Profile:
 def begin(sight: Sight) -> Profile | None:
     """Observe what this thread runs from now on; None, with the reason in `sight.gap`, where that isn't possible."""
     if _thread._count():
+        # They may do part of the work unseen; what this thread asks of files is seen all the same.
         sight.gap = "other threads are running"
-        return None
     before = sys.getprofile()
     if before is not None and not isinstance(getattr(before, "__self__", None), Profile):
         sight.gap = "somebody else is profiling"
