@@ -98,7 +98,7 @@ class Plan:
         self.revision = revision
         self.values: tuple[Symbol, ...] = ()  # names that count by value
         self.moving: dict[Symbol, Digest] = {}  # those of them whose value can change in place
-        self.narrowings: dict[Any, tuple[Closure, Fingerprint]] = {}  # how evaluations narrowed it
+        self.narrowings: dict[Any, tuple[Closure, Fingerprint, tuple[Symbol, ...]]] = {}  # how evaluations narrowed it
         self.own_code: frozenset[CodeType] = frozenset()  # of a nested function, and the symbol it has for analysis
         self.own_symbol = Symbol("")
         self.unloaded: tuple[tuple[str, tuple[int, ...]], ...] = ()  # files that a call may import, as they were
@@ -296,7 +296,7 @@ class Planner:
         static = plan.closure
         ran, gap = self._what_ran(plan, sight)
         earlier = () if gap else self._earlier(plan, ran)
-        known = {name for name, _ in static.pairs}
+        known = static.symbols()
         left = plan.writers if gap else self._left_state(plan, {*ran, *earlier})
         if not gap:
             earlier = tuple(sorted({*earlier, *left}))
@@ -308,15 +308,15 @@ class Planner:
         if narrowing is None or sight.revision != self.book.loaded.revision:
             closure = self.book.closure(shape[0], ran=shape[1], earlier=earlier, cut=cut)
             fingerprint = self.book.fingerprint(closure, plan.extra, asked.memo.options.third_party)
-            narrowing = plan.narrowings[shape] = (closure, fingerprint)
-        closure, fingerprint = narrowing
+            narrowing = plan.narrowings[shape] = (closure, fingerprint, self._counted_values(plan, closure))
+        closure, fingerprint, values = narrowing
         return Narrowed(
             fingerprint,
             () if gap else tuple(sorted(ran)),
             reached,
             tuple(sorted(plan.base)),
             earlier,
-            self._values_at_entry(plan, closure, sight),
+            self._values_at_entry(values, sight),
             tuple(sorted({kind for kind, _, _ in closure.impurities} | sight.unpure)),
             self._imported(sight),
             gap,
@@ -369,11 +369,14 @@ class Planner:
             self._ever = {found for code in list(running.ever) if (found := self.book.symbol_of_code(code)) is not None}
         return self._ever
 
-    def _values_at_entry(self, plan: Plan, closure: Closure, sight: Sight) -> tuple[tuple[Symbol, Digest], ...]:
-        """Digests as they were when the evaluation began; as they are now for modules that it imported itself."""
+    def _counted_values(self, plan: Plan, closure: Closure) -> tuple[Symbol, ...]:
+        """The names of a narrowed closure that count by value."""
         counted = closure.symbols()
         keeping = [*(name for name in plan.stateful if name in counted), *self.bindings.stateful(closure)]
-        names = tuple(dict.fromkeys((*closure.constants, *closure.live, *keeping)))
+        return tuple(dict.fromkeys((*closure.constants, *closure.live, *keeping)))
+
+    def _values_at_entry(self, names: tuple[Symbol, ...], sight: Sight) -> tuple[tuple[Symbol, Digest], ...]:
+        """Digests as they were when the evaluation began; as they are now for modules that it imported itself."""
         late = self.live.digests([name for name in names if name not in sight.live])
         found = {name: sight.live.get(name, late.get(name, BY_DEFINITION)) for name in names}
         return tuple(sorted((name, digest) for name, digest in found.items() if digest != BY_DEFINITION))
