@@ -1,7 +1,8 @@
 """`dependencies`: what a symbol depends on, for a project on disk. Imports nothing of the user's.
 
 One `Codebase` per project root is kept in the process, so that the second question costs microseconds to
-milliseconds. It is thrown away when a file that it read changed size or time, or when a file it looked for appeared.
+milliseconds. Before each answer the files behind it are looked at with one `stat` each, and the folders in which a file
+was looked for and not found; when one changed, the code base is made anew, from the summaries of what didn't.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Stamp = tuple[int, int, int]
+_MISSING: Stamp = (0, 0, 0)
 
 
 class DiskModules:
@@ -28,17 +30,41 @@ class DiskModules:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._names: dict[str, ModuleSummary | None] = {}
+        self._names: dict[tuple[str, str], ModuleSummary | None] = {}  # by name and folder beside
         self._summaries: dict[str, tuple[Stamp, ModuleSummary]] = {}
         self._read: dict[str, Stamp] = {}  # the files behind the answers given
         self._folders: dict[str, Stamp] = {}
 
     def find(self, name: str) -> ModuleSummary | None:
         """The summary of a module by its import name; None if the project has none, or it doesn't parse."""
-        if name not in self._names:
-            path = self.project.find_module(name)
-            self._names[name] = None if path is None else self._summary(path)
-        return self._names[name]
+        return self._find(name, "")
+
+    def find_beside(self, name: str, path: str) -> ModuleSummary | None:
+        """The module that the script at `path` finds in its own folder, which Python searches first when it runs."""
+        folder = os.path.dirname(path)
+        if os.path.exists(os.path.join(folder, "__init__.py")):
+            return None
+        return self._find(name, folder)
+
+    def _find(self, name: str, folder: str) -> ModuleSummary | None:
+        key = (name, folder)
+        if key not in self._names:
+            path = self.project.find_module(name, beside=folder)
+            self._names[key] = None if path is None else self._summary(path)
+            if path is None:
+                for root in (*self.project.source_roots, folder):
+                    if root:
+                        self._watch(os.path.dirname(os.path.join(root, *name.split("."))))
+        return self._names[key]
+
+    def _watch(self, folder: str) -> None:
+        """Notice when something appears in `folder`, or, if there is no such folder, in the first above that is there."""
+        while folder not in self._folders:
+            stamp = _stamp(folder)
+            self._folders[folder] = stamp
+            if stamp != _MISSING:
+                break
+            folder = os.path.dirname(folder)
 
     def _summary(self, path: str) -> ModuleSummary | None:
         stamp = _stamp(path)
@@ -48,9 +74,9 @@ class DiskModules:
             return known[1]
         name = self.project.module_name(path)
         try:
-            with open(path, "rb") as file:  # noqa: PTH123 - bytes of a path from os.path
+            with open(path, "rb") as file:
                 data = file.read()
-            is_package = os.path.basename(path) == "__init__.py"  # noqa: PTH119
+            is_package = os.path.basename(path) == "__init__.py"
             summary = summarise(source_of(name or "", path, data, is_package=is_package))
         except (OSError, SyntaxError, ValueError):
             return None
@@ -61,14 +87,14 @@ class DiskModules:
         """Absolute names of the modules and packages directly in a package."""
         found = set()
         for root in self.project.source_roots:
-            folder = os.path.join(root, *package.split(".")) if package else root  # noqa: PTH118
-            self._folders[folder] = _stamp(folder)
+            folder = os.path.join(root, *package.split(".")) if package else root
+            self._watch(folder)
             try:
-                entries = list(os.scandir(folder))
+                with os.scandir(folder) as entries:
+                    listed = [(*os.path.splitext(entry.name), entry) for entry in entries]
             except OSError:
                 continue
-            for entry in entries:
-                stem, extension = os.path.splitext(entry.name)  # noqa: PTH122
+            for stem, extension, entry in listed:
                 if extension == ".py" and stem.isidentifier() and stem != "__init__":
                     found.add(stem)
                 elif not extension and stem.isidentifier() and stem != "__pycache__" and entry.is_dir():
@@ -76,11 +102,9 @@ class DiskModules:
         return sorted(f"{package}.{name}" if package else name for name in found)
 
     def is_current(self) -> bool:
-        """Is every file that answers rest on as it was, and every name that was missing still missing?"""
-        return (
-            all(_stamp(path) == stamp for path, stamp in self._read.items())
-            and all(_stamp(folder) == stamp for folder, stamp in self._folders.items())
-            and not any(summary is None and self.project.find_module(name) for name, summary in self._names.items())
+        """Is every file that answers rest on as it was, and may no name that was missing have appeared?"""
+        return all(_stamp(path) == stamp for path, stamp in self._read.items()) and all(
+            _stamp(folder) == stamp for folder, stamp in self._folders.items()
         )
 
     def restart(self) -> None:
@@ -92,9 +116,9 @@ class DiskModules:
 
 def _stamp(path: str) -> Stamp:
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)
     except OSError:
-        return (0, 0, 0)
+        return _MISSING
     return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
@@ -124,7 +148,7 @@ def dependencies(root: Path | str, symbol: str) -> frozenset[str]:
     under their outermost definition. `pkg.mod:<module>` asks for what executing a module runs; in answers it stands
     for top-level statements that can change what another symbol of the answer means. Raises `UnknownSymbol`.
     """
-    path = os.path.realpath(root)  # noqa: PTH123
+    path = os.path.realpath(root)
     kept = _kept.get(path)
     if kept is None:
         kept = _kept.setdefault(path, _Kept(path))

@@ -183,7 +183,7 @@ def modules_run(resolver: Resolver, importer: Module, name: str, attribute: str)
     found = []
     parts = absolute.split(".")
     for count in range(1, len(parts) + 1):
-        module = resolver.module(".".join(parts[:count]))
+        module = resolver.module(".".join(parts[:count]), importer)
         if module is not None:
             found.append(module)
     if attribute and attribute != "*" and found and found[-1].summary.is_package:
@@ -197,7 +197,7 @@ def modules_run(resolver: Resolver, importer: Module, name: str, attribute: str)
 
 def getters_asked(resolver: Resolver, importer: Module, name: str) -> list[Entity]:
     """The `__getattr__` of a module that isn't a package: `from m import x` asks it for `__path__`."""
-    imported = resolver.module(importer.absolute(name))
+    imported = resolver.module(importer.absolute(name), importer)
     if imported is None or imported.summary.is_package:
         return []
     getter = imported.entity("__getattr__")

@@ -53,7 +53,10 @@ class Resolver:
 
     def __init__(self, modules: Modules) -> None:
         self._modules = modules
+        # Optional: (name, path of the importing file) to what only a script's own folder holds.
+        self._find_beside = getattr(modules, "find_beside", None)
         self._found: dict[str, Module | None] = {}
+        self._near: dict[tuple[str, str], Module | None] = {}
         self._by_name: dict[str, Module] = {}
         self._exports: dict[Module, frozenset[str] | None] = {}
         self._children: dict[str, tuple[str, ...]] = {}
@@ -64,23 +67,35 @@ class Resolver:
 
     # Modules
 
-    def module(self, name: str, importer: str = "") -> Module | None:
-        """The project module of an absolute import name."""
+    def module(self, name: str, importer: Module | None = None) -> Module | None:
+        """The project module of an absolute import name, as `importer` sees it."""
         try:
-            return self._found[name]
+            found = self._found[name]
         except KeyError:
-            summary = self._modules.find(name) if name else None
-            module = None
-            if summary is not None:
-                module = self._by_name.get(summary.module)
-                if module is None:
-                    module = self._by_name[summary.module] = Module(summary)
-                parent = name.rpartition(".")[0]
-                while parent and self.module(parent) is None:
-                    self._namespaces.add(parent)
-                    parent = parent.rpartition(".")[0]
-            self._found[name] = module
-            return module
+            found = self._found[name] = self._find(name)
+        if found is None and importer is not None and self._find_beside is not None:
+            key = (name, importer.summary.path.rpartition("/")[0])
+            if key not in self._near:
+                self._near[key] = self._module_of(self._find_beside(name, importer.summary.path))
+            return self._near[key]
+        return found
+
+    def _find(self, name: str) -> Module | None:
+        module = self._module_of(self._modules.find(name) if name else None)
+        if module is not None:
+            parent = name.rpartition(".")[0]
+            while parent and self.module(parent) is None:
+                self._namespaces.add(parent)
+                parent = parent.rpartition(".")[0]
+        return module
+
+    def _module_of(self, summary: ModuleSummary | None) -> Module | None:
+        if summary is None:
+            return None
+        module = self._by_name.get(summary.module)
+        if module is None:
+            module = self._by_name[summary.module] = Module(summary)
+        return module
 
     def consulted(self) -> dict[str, Module | None]:
         """Every import name asked for so far and what it was found to be."""
@@ -100,7 +115,7 @@ class Resolver:
         absolute = importer.absolute(name)
         if not absolute:
             return None
-        module = self.module(absolute)
+        module = self.module(absolute, importer)
         if module is not None:
             return module
         return Outside(absolute, is_namespace=self._is_namespace(absolute, importer))
