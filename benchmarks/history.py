@@ -43,6 +43,7 @@ class Tally:
     ideal: int = 0
     raised: int = 0
     again: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def text(self) -> str:
         """The figures, one per line."""
@@ -91,6 +92,8 @@ class Replay:
             if verbose:
                 print(f"{subject:20} executed {self.tally.executed - before}", file=sys.stderr, flush=True)
         for commit, subject in commits[:: max(len(commits) // 3, 1)]:
+            if any(left.startswith(f"{subject}: ") for left in self.tally.left_out):
+                continue
             self.check_out(commit)
             memoised = self.run("memoised", self.cache)
             ran = [name for name, found in memoised.items() if found["ran"] and not found["raised"]]
@@ -100,10 +103,14 @@ class Replay:
     def visit(self, commit: str, subject: str) -> None:
         """Compare the three runs at a commit."""
         self.check_out(commit)
+        tally = self.tally
         plain = self.run("plain", {})
+        if not plain:
+            tally.left_out.append(f"{subject}: the calls can't be imported")
+            tally.crashed.pop()
+            return
         traced = self.run("traced", {})
         memoised = self.run("memoised", self.cache)
-        tally = self.tally
         if not traced:
             return
         for name, truth in plain.items():
@@ -192,7 +199,7 @@ def main() -> int:
         tally = replay.walk(commits, verbose=options.verbose)
     print(f"{options.repository.name}: {len(commits)} commits, Python {_version(options.python)}, observe={options.observe}")
     print(tally.text())
-    for kind in ("stale", "lucky", "crashed", "again") + (("unnecessary",) if options.verbose else ()):
+    for kind in ("left_out", "stale", "lucky", "crashed", "again") + (("unnecessary",) if options.verbose else ()):
         for finding in getattr(tally, kind):
             print(f"{kind}: {finding}")
     return 1 if tally.stale or tally.lucky or tally.crashed or tally.again else 0

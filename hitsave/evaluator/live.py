@@ -47,6 +47,7 @@ _STEADY: tuple[type, ...] = (
 ) + (type, type(lambda: None), type(len), type(sys))
 
 
+_FUNCTION = type(lambda: None)
 # Locks, events, executors, loggers and handlers.
 _HARMLESS_MODULES = frozenset(
     ("_thread", "threading", "logging", "logging.handlers", "concurrent.futures.thread", "concurrent.futures.process")
@@ -78,11 +79,11 @@ class LiveValues:
                 found[name] = ABSENT
                 continue
             known = self._steady.get(name)
-            if known is not None and known[0] is value:
+            if known is not None and known[0] is value and not _has_filled(value):
                 found[name] = known[1]
                 continue
             digest = HARMLESS if _is_harmless(value) else self._digest(name, value)
-            if digest == HARMLESS or is_steady(value) or digest == BY_DEFINITION:
+            if digest == HARMLESS or digest == BY_DEFINITION or (is_steady(value) and not _is_itself(name, value)):
                 self._steady[name] = (value, digest)
             found[name] = digest
         return found
@@ -155,3 +156,14 @@ def _attributes(holder: Any) -> Any:
 
 def _is_harmless(value: Any) -> bool:
     return type(value).__module__ in _HARMLESS_MODULES and type(value).__name__ not in ("local", "_local")
+
+
+def _has_filled(value: Any) -> bool:
+    """Whether `value` is a function that has been given something to keep since it was found steady."""
+    return type(value) is _FUNCTION and holds_state(value)
+
+
+def _is_itself(name: Symbol, value: Any) -> bool:
+    """Whether `name` is that of the function `value` itself: it is asked for because somebody sets attributes on it."""
+    function = function_in(value)
+    return function is not None and function.__qualname__ == qualname_of(name)
