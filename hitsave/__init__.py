@@ -83,6 +83,10 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if home == "decorators":
         _offer_live()
+        from hitsave.importhook import install_import_hook
+
+        # What is imported after this line is recorded exactly; what was before has to be attested.
+        install_import_hook()
     if home == name:  # the package itself, which can be called
         return __import__(f"{__name__}.{home}", fromlist=["*"])
     found = getattr(__import__(f"{__name__}.{home}", fromlist=[name]), name)

@@ -191,13 +191,15 @@ def _decorate(thing: Any, options: Options, site: Site | None) -> Any:
 def _install_hook(function: FunctionType) -> None:
     """Have later imports recorded; and, from now on, what runs noted."""
     from hitsave.importhook import current_hook, loaded
+    from hitsave.importhook.cells import is_cell
 
     hook = current_hook()
     path = function.__code__.co_filename
     if not hook.installed or hook.scope.project_of(path) is None:
         from hitsave.importhook import install_import_hook
 
-        if path[:1] != "<" and "site-packages" not in path:
+        # A notebook keeps the text of its cells in files of its own, which are no project.
+        if path[:1] != "<" and "site-packages" not in path and not is_cell(path):
             install_import_hook(path)
         elif not hook.installed:
             install_import_hook()

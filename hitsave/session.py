@@ -12,6 +12,7 @@ import sys
 
 from hitsave import joining
 from hitsave.config import Config, load_config
+from hitsave.importhook.cells import is_cell
 from hitsave.project import Project, find_project, with_import_path
 
 TYPE_CHECKING = False
@@ -71,7 +72,7 @@ class Session:
     def adopt(self, memo: Memo) -> Evaluator:
         """Take up a memoised function; the evaluator that answers for it."""
         path = memo.function.__code__.co_filename
-        if not path.startswith("<") and os.path.isabs(path) and not self.project.owns(path):
+        if os.path.isabs(path) and not is_cell(path) and not self.project.owns(path):
             self._extend(path)
         self.planner.add(memo)
         return self.evaluator

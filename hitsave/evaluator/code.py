@@ -219,8 +219,10 @@ class Codebook:
     def is_as_loaded(self, module: str, function: FunctionType) -> bool:
         """Whether `function` has the code and defaults that its module was executed with; True if nobody can tell."""
         entry = self.loaded.entry(module)
-        if entry is None or entry.code is None:
+        if entry is None:
             return True
+        if entry.code is None and entry.seen is None:
+            entry.note_functions()
         if entry.is_part(function.__code__):
             return True
         # Somebody gave it other code; perhaps only the same once more, as reloaders do for what an edit has moved.

@@ -30,7 +30,7 @@ from hitsave.source import Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from types import CodeType
 
 # How many earlier texts of one module are kept, for functions that outlive a reload of their module.
@@ -75,6 +75,7 @@ class Entry:
         "module_name",
         "path",
         "revision",
+        "seen",
         "since",
         "stamp",
         "tail",
@@ -110,19 +111,47 @@ class Entry:
         self.since = 0  # the revision when the module was executed; code exchanged in place since doesn't count
         # The module's whole code object, None if it isn't known: what its functions had to begin with.
         self.code: CodeType | None = None
+        # Of a module that others loaded: the code that its functions had when they were first asked for.
+        self.seen: tuple[CodeType, ...] | None = None
         self._digest = digest
+
+    def note_functions(self) -> None:
+        """Remember the code that the module's functions have now, when they are first asked for."""
+        from hitsave.importhook.attestation import functions_of
+
+        module = sys.modules.get(self.import_name)
+        names = getattr(module, "__dict__", {})
+        self.seen = tuple([function.__code__ for function in functions_of(names, self.path)])
 
     def is_part(self, code: CodeType) -> bool:
         """Whether `code` is one of the very objects that were executed; False if these aren't known."""
         from hitsave.importhook.codes import nested
 
-        return self.code is not None and any(code is one for one in nested(self.code))
+        known = () if self.code is None else nested(self.code)
+        return any(code is one for one in (*known, *(self.seen or ())))
 
     def holds(self, code: CodeType) -> bool:
         """Whether one of the code objects that were executed does the same as `code`."""
         from hitsave.importhook.codes import find_same
 
+        self._compile(code.co_filename)
         return self.code is not None and find_same(code, self.code) is not None
+
+    def whole(self, codes: Iterable[CodeType]) -> CodeType | None:
+        """The module's code object, if it is known or all of `codes` certainly came from the text as it is compiled."""
+        if self.code is None and self.kind == ATTESTED:
+            if not all([self.holds(code) for code in codes]):
+                self.code = None  # a loader that transforms what it loads was at work
+            else:
+                self._compile(self.path)
+        return self.code
+
+    def _compile(self, path: str) -> None:
+        if self.code is None and self.data is not None:
+            try:
+                self.code = compile(self.data, path, "exec", dont_inherit=True)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                self.code = None
 
     @property
     def digest(self) -> Digest:
@@ -155,7 +184,7 @@ class Entry:
             tail=self.tail,
             unverified=self.unverified,
         )
-        same.code = self.code
+        same.code, same.seen = self.code, self.seen
         return same
 
     def named(self, name_of: Callable[[str], str | None]) -> str:

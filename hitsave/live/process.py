@@ -34,6 +34,8 @@ from hitsave.symbol import module_of
 
 # A batch of more paths than this is a checkout: look at every loaded file instead.
 MANY_PATHS = 200
+# How long a caller waits for a batch that is being taken in at this moment.
+PATIENCE_S = 0.5
 # Without a word from anybody, look at every loaded file this often.
 SWEEP_TICKS = 30
 
@@ -258,8 +260,8 @@ class Live:
         """Exchange what is ready, and say what isn't. On the thread of whoever is about to call something."""
         if self.session.evaluator.is_evaluating():
             return  # in the middle of an evaluation, which would then belong to neither the old code nor the new
-        if not self._lock.acquire(blocking=False):
-            return  # a batch is being taken in: the next call will see it
+        if not self._lock.acquire(timeout=PATIENCE_S):
+            return  # a large batch is being taken in: the next call will see it
         try:
             with watch.unseen():
                 self._apply()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hitsave.errors import UsageError
 from hitsave.live import process
 from hitsave.live.events import LiveEvent
+from hitsave.live.child import pipe_listener
 from hitsave.session import Session, current
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def join(session: Session) -> None:
         if is_reloaded_from_outside():
             return  # its reloader starts the process anew at each edit
         mode = "safe" if is_interactive() else "notify"
-    begun = process.begin(session, mode)
+    begun = process.begin(session, mode, pipe_listener())
     if before is not None and before is not begun:
         begun.listeners.extend(before.listeners)
     _join_notebook()

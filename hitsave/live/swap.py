@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from hitsave.decorated import all_decorated
 from hitsave.evaluator.memo import Memo, memo_of
 from hitsave.importhook import HOOK, current_hook
+from hitsave.importhook.attestation import functions_of
 from hitsave.importhook.codes import CodeObject, same_code
 from hitsave.importhook.loader import HitsaveLoader
 from hitsave.importhook.record import ATTESTED, Entry
@@ -186,7 +187,7 @@ def prepare(session: Session, sources: Iterable[Source]) -> Swap:
     for source in sources:
         session.book.loaded.get(source.module)  # settles what is known of it
         entry = session.book.loaded.entry(source.module)
-        if entry is None or entry.code is None or entry.data is None or entry.kind not in (HOOK, ATTESTED):
+        if entry is None or entry.data is None or entry.kind not in (HOOK, ATTESTED) or _code_of(entry) is None:
             refusals.append(_of_module(source, OF_OTHERS))
         elif entry.import_name not in sys.modules:
             refusals.append(_of_module(source, "the module isn't in sys.modules any more"))
@@ -204,6 +205,12 @@ def prepare(session: Session, sources: Iterable[Source]) -> Swap:
     if refusals:
         raise Refused(refusals)
     return Swap(session, modules)
+
+
+def _code_of(entry: Entry) -> CodeType | None:
+    module = sys.modules.get(entry.import_name)
+    functions = [] if module is None else functions_of(vars(module), entry.path)
+    return entry.whole(function.__code__ for function in functions)
 
 
 def _source(entry: Entry, new: Source) -> Source:
