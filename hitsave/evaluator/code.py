@@ -336,7 +336,8 @@ class Codebook:
     def loaded_before_observation(self, module: str) -> bool:
         """Whether functions of `module` may have run before anybody noted what runs."""
         entry = self.loaded.entry(module)
-        return entry is None or entry.since <= running.observed_from
+        # One that others loaded was put on record when it was attested, which is later than it ran.
+        return entry is None or entry.kind != "hook" or entry.since <= running.observed_from
 
     def symbol_at(self, module: str, qualname: str, line: int) -> Symbol:
         """The symbol of `qualname`, or, for a lambda or comprehension of a module or class, that of the line."""
