@@ -83,6 +83,10 @@ class Edges:
         self.pickles = False  # copies or pickles
         self._targets: frozenset[str] | None = None
 
+    def is_computed(self) -> bool:
+        """Does the region name things by computed names?"""
+        return bool(self.attribute_patterns or self.import_patterns or self.opaque)
+
     def targets(self) -> frozenset[str]:
         """What is read here that has no entity, as targets of effects: missing names, and things outside."""
         if self._targets is None:

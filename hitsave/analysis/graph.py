@@ -41,6 +41,7 @@ class Graph:
     def __init__(self, modules: Modules) -> None:
         self.resolver = Resolver(modules)
         self._watched: dict[Entity, bool] = {}
+        self._imports: dict[Module, list[Module]] = {}
         self._closures: dict[Module, frozenset[Module]] = {}
         self._statements: dict[tuple[Module, int], Edges] = {}
         self._conditions: dict[tuple[Module, int], Edges] = {}
@@ -104,31 +105,61 @@ class Graph:
 
     def import_closure(self, module: Module) -> frozenset[Module]:
         """The project modules that run when `module` is imported, itself and its packages included."""
-        known = self._closures.get(module)
-        if known is not None:
-            return known
-        seen = {module}
-        frontier = [module]
-        while frontier:
-            current = frontier.pop()
-            for found in self.imports(current):
-                if found not in seen:
-                    seen.add(found)
-                    frontier.append(found)
-        result = frozenset(seen)
-        for member in seen:  # modules that import one another share one closure
-            if member is module or module in self._closures.get(member, ()):
-                self._closures[member] = result
-        return result
+        if module not in self._closures:
+            self._find_closures(module)
+        return self._closures[module]
+
+    def _find_closures(self, start: Module) -> None:
+        """Tarjan's algorithm: modules that import one another share one closure, found after those they import."""
+        number: dict[Module, int] = {}
+        lowest: dict[Module, int] = {}
+        open_: list[Module] = []
+        work = [(start, iter(self.imports(start)))]
+        number[start] = lowest[start] = 0
+        open_.append(start)
+        while work:
+            module, rest = work[-1]
+            for found in rest:
+                if found in self._closures:
+                    continue
+                if found not in number:
+                    number[found] = lowest[found] = len(number)
+                    open_.append(found)
+                    work.append((found, iter(self.imports(found))))
+                    break
+                lowest[module] = min(lowest[module], number[found])
+            else:
+                work.pop()
+                if work:
+                    above = work[-1][0]
+                    lowest[above] = min(lowest[above], lowest[module])
+                if lowest[module] == number[module]:
+                    index = open_.index(module)
+                    members = open_[index:]
+                    del open_[index:]
+                    self._close(members)
+
+    def _close(self, members: list[Module]) -> None:
+        closure = set(members)
+        for member in members:
+            for found in self.imports(member):
+                if found not in closure:
+                    closure |= self._closures[found]
+        frozen = frozenset(closure)
+        self._closures.update(dict.fromkeys(members, frozen))
 
     def imports(self, module: Module) -> list[Module]:
         """The modules that importing `module` runs directly: its packages, and what its own statements import."""
-        found = []
+        known = self._imports.get(module)
+        if known is not None:
+            return known
+        found: list[Module] = []
         parent = module.name.rpartition(".")[0]
         if parent and (package := self.resolver.module(parent)) is not None:
             found.append(package)
         for name, attribute in module.summary.imports:
             found += modules_run(self.resolver, module, name, attribute)
+        found = self._imports[module] = list(dict.fromkeys(found))
         return found
 
     def getters_asked(self, module: Module) -> list[Entity]:

@@ -246,23 +246,29 @@ class Reach:
         level = MENTION if phase == UNCUT else phase
         everything = phase == UNCUT and self.ran is not None
         called_too = everything and bool(edges.flags & CALLS_UNKNOWN)
+        levels = self.levels
         for entity, bits in edges.mentions.items():
             if not bits & (READ | CALLED) or (entity in shaped and not bits & CALLED):
-                self.mention(entity, SHAPE, source)
+                wanted = SHAPE
             elif everything and (bits & CALLED or called_too):
-                self.mention(entity, UNCUT, source)
+                wanted = UNCUT
             else:
-                self.mention(entity, level, source)
+                wanted = level
+            if levels.get(entity, 0) < wanted:
+                self.mention(entity, wanted, source)
         if everything:
             for entity, callees in edges.passed.items():
                 if any(callee is None or self._calls_what_it_is_given(callee) for callee in callees):
                     self.mention(entity, UNCUT, source)
             level = UNCUT
+        names = self.names
         for name in edges.names:
-            if self.names.get(name, 0) < level:
+            if names.get(name, 0) < level:
                 self._read_name(name, level, source)
         for owner, name in edges.demands:
-            self._demand(owner, name, level, source)
+            asked = self._demands.get(owner)
+            if asked is None or asked.get(name, 0) < level:
+                self._demand(owner, name, level, source)
         if edges.pickles and _PICKLED not in self.names:
             self._read_name(_PICKLED, ASIDE, source)
         if edges.parent and source is not None and (owner := self.graph.own_class(source)) is not None:
@@ -270,6 +276,8 @@ class Reach:
                 self._demand_super(owner, name, level, source)
         if self._construct_only:
             return
+        if edges.is_computed():
+            self._absorb_computed(edges, level, source)
         for module in edges.modules:
             self._add_bare(module, level, source)
         for module in edges.imported:
@@ -277,8 +285,11 @@ class Reach:
                 self.activate(module)
         for owner in edges.escapes:
             self._escape(owner, level, source)
-        if self.effects is not None and level > ASIDE and (targets := edges.targets()) - self._strong.keys():
+        if self.effects is not None and level > ASIDE and not (targets := edges.targets()) <= self._strong.keys():
             self._want_effects(targets, source)
+
+    def _absorb_computed(self, edges: Edges, level: int, source: Entity | None) -> None:
+        """What a region names in ways that only running it can tell."""
         for thing, prefix, suffix, _ in edges.attribute_patterns:
             self._add_pattern(thing, prefix, suffix, level, source)
         if edges.import_patterns and source is not None:
