@@ -68,6 +68,10 @@ class Normalise(ast.NodeTransformer):
         node.body = _without_docstring(node.body)
         return node
 
+    def visit_Constant(self, node):
+        node.kind = None  # u"" is ""
+        return node
+
     def visit_arg(self, node):
         node.annotation = None
         return node
@@ -166,14 +170,15 @@ class Trace:
 
     def _shape(self, path: str, name: str, cls: ast.ClassDef) -> None:
         clean = Normalise().visit(ast.parse(ast.unparse(cls))).body[0]
-        parts = [*clean.bases, *clean.keywords, *clean.decorator_list]
+        made = [*clean.bases, *clean.keywords, *clean.decorator_list]
+        methods = []
         for statement in clean.body:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                parts += [ast.Constant(statement.name), statement.args, *statement.decorator_list]
+                methods += [ast.Constant(statement.name), statement.args, *statement.decorator_list]
             else:
-                parts.append(statement)
-        if self._note("shape", path, name, ast.Module(parts, [])):
-            for part in parts:
+                made.append(statement)
+        if self._note("shape", path, name, ast.Module([*made, *methods], [])):
+            for part in made:  # what a default of a method that didn't run was made from can't matter
                 self._names(path, part, called=True)
 
     def _module(self, path: str, name: str) -> str | None:

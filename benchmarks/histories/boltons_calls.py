@@ -52,7 +52,7 @@ def frozen_dict():
 
 
 def one_to_one():
-    return dictutils.OneToOne({"a": 1, "b": 2}).inv
+    return dict(dictutils.OneToOne({"a": 1, "b": 2}).inv)
 
 
 def many_to_many():

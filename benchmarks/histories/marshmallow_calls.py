@@ -3,10 +3,15 @@
 import datetime
 import decimal
 import enum
+import inspect
 import uuid
 
 from marshmallow import Schema, ValidationError, class_registry, fields, post_dump, post_load, pre_load, validate, validates_schema
 from marshmallow import utils as mutils
+
+
+# It was renamed in 4.0.
+_MANY = {"pass_collection" if "pass_collection" in inspect.signature(post_dump).parameters else "pass_many": True}
 
 
 class _Color(enum.Enum):
@@ -37,7 +42,7 @@ class _Hooks(Schema):
     def make(self, data, **kwargs):
         return ("made", data)
 
-    @post_dump(pass_many=True)
+    @post_dump(**_MANY)
     def wrap(self, data, many, **kwargs):
         return {"data": data}
 
