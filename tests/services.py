@@ -142,8 +142,9 @@ def free_port() -> int:
 class Postgres:
     """A private PostgreSQL cluster on loop-back. `new_database()` gives the URL of an empty one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, durable: bool = False) -> None:
         self.bin = find_postgres()
+        self._durable = durable
         self.port = free_port()
         self.directory = directory
         self.password = secrets.token_hex(12)
@@ -166,7 +167,8 @@ class Postgres:
     def start(self) -> None:
         """Start the cluster and wait until it answers."""
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory}"
-        options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=60"
+        if not self._durable:
+            options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
         self._run(
             "pg_ctl",
             "-D",
@@ -211,14 +213,20 @@ class SeaweedFS:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.port = free_port()
         directory.mkdir(parents=True, exist_ok=True)
-        self._others = {name: str(free_port()) for name in ("master.port", "volume.port", "filer.port")}
-        self._others |= {
-            f"{name}.grpc": str(free_port()) for name in ("master.port", "volume.port", "filer.port", "s3.port")
-        }
         self.process: subprocess.Popen[bytes] | None = None
-        self.start()
+        for attempt in range(3):
+            # It opens eight ports; somebody may take one of them between our look and its start.
+            self.port = free_port()
+            self._others = {name: str(free_port()) for name in ("master.port", "volume.port", "filer.port")}
+            self._others |= {f"{name}.grpc": str(free_port()) for name in (*self._others, "s3.port")}
+            try:
+                self.start()
+                return
+            except AssertionError:
+                self.stop(signal.SIGKILL)
+                if attempt == 2:
+                    raise
 
     def start(self) -> None:
         """Start it and wait until the bucket is there."""
@@ -235,8 +243,8 @@ class SeaweedFS:
         ]  # fmt: skip
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.directory)
-        wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/"), 60)
-        wait_until(self._make_bucket, 60)
+        wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/"), 40)
+        wait_until(self._make_bucket, 40)
 
     def _make_bucket(self) -> bool:
         import obstore

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from hitsave.cloud import records
 from hitsave.cloud.client import Client
+from hitsave.cloud.downloads import download
 from hitsave.cloud.leases import HeldLeases
 from hitsave.cloud.outbox import Outbox, OutboxFull
 from hitsave.cloud.runs import RunReporter
@@ -155,8 +156,11 @@ class CloudStore:
         known = self.trusted.get(evaluation) or self._find_again(evaluation)
         if known is None:
             return None
-        data = known.inline if known.inline is not None else self._download(evaluation, known.blob)
+        data: bytes | bytearray | None = known.inline
         if data is None:
+            data = download(self.client, evaluation, known.blob, self.settings.budget_s)
+        if data is None:
+            self._report("didn't deliver a result in time")
             return None
         if len(data) != evaluation.size_bytes or "sha256-" + hashlib.sha256(data).hexdigest() != known.blob:
             self.trouble.refuse("bytes that are not what was signed")
@@ -170,39 +174,6 @@ class CloudStore:
         if answer is not None:
             self.trusted.accept(answer.entries, evaluation.key.symbol, evaluation.key.arguments)
         return self.trusted.get(evaluation)
-
-    def _download(self, evaluation: Evaluation, name: str) -> bytearray | None:
-        size = evaluation.size_bytes
-        budget_s = max(self.settings.budget_s, min(evaluation.elapsed_s, 3600.0))
-        deadline = time.monotonic() + budget_s
-        try:
-            data = bytearray(size)
-        except MemoryError:
-            return None
-        arrived = 0
-
-        def sink(piece: memoryview) -> None:
-            nonlocal arrived
-            if arrived + len(piece) > size:
-                raise OSError("more bytes than were signed")
-            data[arrived : arrived + len(piece)] = piece
-            arrived += len(piece)
-
-        for _ in range(4):
-            before = arrived
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            done = self._ask(lambda: self.client.read_blob(name, sink, arrived, left), quiet=True)  # noqa: B023
-            if done is False:
-                return None
-            if done and arrived == size:
-                return data
-            if arrived == before:
-                break  # no progress: a broken line is worth another try, a dead one isn't
-        self._report("didn't deliver a result in time")
-        # The thread that still receives must not write into what we give away, and we give nothing away.
-        return None
 
     # ---- saving
 

@@ -18,13 +18,12 @@ from hitsave.digest import digest_text
 from hitsave.evaluation import Evaluation, Key
 from hitsave.record import Record
 from hitsave.server import leases
-from hitsave.server.cells import read_cells
+from hitsave.server.columns import write_cells
 from hitsave.server.database.engine import fetch, insert_ignore
 from hitsave.server.database.tables import (
     blob_refs,
     blobs,
     cells,
-    columns,
     conflicts,
     entries,
     functions,
@@ -93,7 +92,7 @@ def store(connection: Connection, project_id: int, offer: Offer) -> Stored:
         return Stored("fenced-off", 0, function_id)
     _claim_blob(connection, project_id, offer, now)
     observation = evaluation.observed
-    ran = (*observation.ran, "", *observation.reached, "", *observation.carried, "", *observation.earlier)
+    narrowing = (observation.ran, observation.reached, observation.carried, observation.earlier, observation.imported)
     entry_id: int = connection.execute(
         sa.insert(entries)
         .values(
@@ -103,7 +102,7 @@ def store(connection: Connection, project_id: int, offer: Offer) -> Stored:
             arguments=key.arguments,
             observed=observed,
             conditions=conditions,
-            ran=digest_text("\n".join(ran)) if observation.complete else "",
+            ran=digest_text(canonical_json(narrowing)) if observation.complete else "",
             narrowed=observation.narrowed,
             manifest=offer.text,
             tag=offer.tag,
@@ -252,51 +251,6 @@ def digest_conditions(evaluation: Evaluation) -> str:
     """The digest of what must still hold for the result to be used. `ran` is no condition: it narrows the key."""
     shown = observed_to_json(evaluation.observed)
     return digest_text(canonical_json({name: shown.get(name) for name in CONDITIONS}))
-
-
-def write_cells(connection: Connection, function_id: int, entry_id: int, evaluation: Evaluation) -> None:
-    """The columns of one experiment, and the summary of what columns its function has."""
-    found = read_cells(evaluation)
-    if not found:
-        return
-    place = {"function_id": function_id}
-    connection.execute(
-        sa.insert(cells),
-        [
-            {**place, "entry_id": entry_id, "kind": c.kind, "name": c.name, "text": c.text, "number": c.number}
-            for c in found
-        ],
-    )
-    known = sa.select(columns.c.kind, columns.c.name).where(columns.c.function_id == function_id)
-    there = {(row.kind, row.name) for row in connection.execute(known)}
-    for position, cell in enumerate(found):
-        if (cell.kind, cell.name) not in there:
-            fresh = {**place, "kind": cell.kind, "name": cell.name, "position": position}
-            insert_ignore(connection, columns, {**fresh, "seen": 0, "numbers": 0, "low": cell.text, "high": cell.text})
-    connection.execute(
-        WIDEN_COLUMN,
-        [
-            {"f": function_id, "k": c.kind, "n": c.name, "t": c.text, "is_number": int(c.number is not None)}
-            for c in found
-        ],
-    )
-
-
-_text: sa.BindParameter[str] = sa.bindparam("t")
-WIDEN_COLUMN = (
-    sa.update(columns)
-    .where(
-        columns.c.function_id == sa.bindparam("f"),
-        columns.c.kind == sa.bindparam("k"),
-        columns.c.name == sa.bindparam("n"),
-    )
-    .values(
-        seen=columns.c.seen + 1,
-        numbers=columns.c.numbers + sa.bindparam("is_number"),
-        low=sa.case((columns.c.low > _text, _text), else_=columns.c.low),
-        high=sa.case((columns.c.high < _text, _text), else_=columns.c.high),
-    )
-)
 
 
 def _ensure_function(connection: Connection, project_id: int, evaluation: Evaluation) -> int:

@@ -163,7 +163,12 @@ def test_a_lease_given_back_lets_the_waiter_compute(team: Team) -> None:
     key = a_key()
     ann.find(key)
     done = threading.Event()
-    waiter = threading.Thread(target=lambda: (bob.find(key), done.set()))
+
+    def wait() -> None:
+        bob.find(key)
+        done.set()
+
+    waiter = threading.Thread(target=wait)
     waiter.start()
     ann.abandon(key)
     assert done.wait(10)

@@ -41,7 +41,7 @@ def path_of(route: ApiRoute) -> str:
 
 def send(server: ThreadServer, route: ApiRoute, key: str, path: str = "") -> int:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    body = {} if route.body not in ("", "bytes") else None
+    body: dict[str, object] | None = {} if route.body not in ("", "bytes") else None
     reply = requests.request(
         route.method, server.url + (path or path_of(route)), headers=headers, json=body, timeout=10
     )

@@ -67,6 +67,11 @@ def test_bytes_that_are_not_what_their_name_says_are_refused_and_leave_nothing(s
     assert spooled(server) == []
 
 
+def address(server: ThreadServer) -> tuple[str, int]:
+    where = urlsplit(server.url)
+    return where.hostname or "", where.port or 80
+
+
 def spooled(server: ThreadServer) -> list[str]:
     return [path.name for path in server.state.blobs.spool.iterdir()]
 
@@ -78,9 +83,9 @@ def test_a_body_without_a_length_is_refused(server: ThreadServer) -> None:
 
 
 def test_a_body_that_breaks_off_leaves_nothing(server: ThreadServer) -> None:
-    where = urlsplit(server.url)
+    where = address(server)
     name = blob_name(LARGE)
-    with socket.create_connection((where.hostname, where.port)) as line:
+    with socket.create_connection(where) as line:
         head = f"PUT /api/v1/projects/default/blobs/{name} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         head += f"Authorization: Bearer {server.key}\r\nContent-Length: {len(LARGE)}\r\n\r\n"
         line.sendall(head.encode() + LARGE[:300_000])
@@ -93,8 +98,8 @@ def test_a_body_that_breaks_off_leaves_nothing(server: ThreadServer) -> None:
 
 def test_a_known_blob_is_answered_before_its_body_is_sent(server: ThreadServer) -> None:
     Api(server).put_blob(LARGE)
-    where = urlsplit(server.url)
-    with socket.create_connection((where.hostname, where.port), timeout=10) as line:
+    where = address(server)
+    with socket.create_connection(where, timeout=10) as line:
         head = f"PUT /api/v1/projects/default/blobs/{blob_name(LARGE)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         head += f"Authorization: Bearer {server.key}\r\nContent-Length: {len(LARGE)}\r\nExpect: 100-continue\r\n\r\n"
         line.sendall(head.encode())
@@ -102,8 +107,8 @@ def test_a_known_blob_is_answered_before_its_body_is_sent(server: ThreadServer) 
 
 
 def test_a_blob_above_the_limit_is_refused_before_it_is_read(tmp_path: object, small_server: ThreadServer) -> None:
-    where = urlsplit(small_server.url)
-    with socket.create_connection((where.hostname, where.port), timeout=10) as line:
+    where = address(small_server)
+    with socket.create_connection(where, timeout=10) as line:
         head = f"PUT /api/v1/projects/default/blobs/{blob_name(SMALL)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         head += f"Authorization: Bearer {small_server.key}\r\nContent-Length: {6 << 30}\r\nExpect: 100-continue\r\n\r\n"
         line.sendall(head.encode())

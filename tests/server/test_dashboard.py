@@ -9,8 +9,10 @@ import io
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -156,7 +158,7 @@ def test_filters_sorting_and_paging_agree_with_plain_python(
 ) -> None:
     every = json.loads(visitor.get(f"{RUNS}/export?format=json").text)
     assert len(every) == 60
-    for query, wanted in {
+    filters: dict[str, Callable[[dict[str, Any]], bool]] = {
         "f.arg.lr=<0.01": lambda r: r["arg.lr"] < 0.01,
         "f.arg.lr=0.001..0.1": lambda r: 0.001 <= r["arg.lr"] <= 0.1,
         "f.arg.optimiser=adam": lambda r: r["arg.optimiser"] == "adam",
@@ -168,7 +170,8 @@ def test_filters_sorting_and_paging_agree_with_plain_python(
         "f.arg.nothing=none": lambda r: True,
         "q=sgd": lambda r: "sgd" in r["call"],
         "f.elapsed=>100": lambda r: r["elapsed_s"] > 100,
-    }.items():
+    }
+    for query, wanted in filters.items():
         found = json.loads(visitor.get(f"{RUNS}/export?format=json&{query}").text)
         assert {r["id"] for r in found} == {r["id"] for r in every if wanted(r)}, query
     for sort, key in {
@@ -249,8 +252,8 @@ def test_hostile_text_is_only_ever_text(small_server: ThreadServer, nasty: str) 
     live = api("POST", "/runs", json=body).json()["id"]
     api("PATCH", f"/runs/{live}", json={"status": "failed", "error": nasty})
     visitor = Browser(small_server, small_server.key)
-    quoted = requests.utils.quote(symbol, safe="")
-    query = requests.utils.quote(nasty)
+    quoted = quote(symbol, safe="")
+    query = quote(nasty)
     for path in (
         f"/dashboard/experiments?q={query}&sort={query}",
         f"/dashboard/functions/{quoted}?q={query}&f.arg.x={query}&hide={query}&v={query}&sort=arg.{query}",
@@ -416,9 +419,7 @@ def test_the_local_view_shows_a_store_without_a_server(tmp_path: Path) -> None:
     stored: list[Evaluation] = [
         an_evaluation(
             a_key(i, symbol="hello:fibo"), b"x", is_experiment=True, title=f"fibo(n={i})", preview=str(i)
-        ).replace(
-            result=""  # type: ignore[arg-type]
-        )
+        ).replace(result="")
         for i in range(5)
     ]
     said: list[str] = []

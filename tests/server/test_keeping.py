@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import signal
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -247,3 +250,60 @@ def test_administration_works_without_a_running_server(tmp_path: Path, capsys: p
     assert admin([*here, "backup", str(tmp_path / "b.tar")]) == 0
     assert admin([*here, "keys", "revoke", "1"]) == 0
     assert admin([*here, "keys", "revoke", "1"]) == 1
+
+
+@pytest.mark.service
+def test_a_database_that_goes_away_is_503_and_nothing_is_lost_when_it_is_back(tmp_path: Path) -> None:
+    from tests.services import Postgres, find_postgres
+
+    find_postgres()
+    directory = Path(tempfile.mkdtemp(prefix="hitsave-pg-"))
+    cluster = Postgres(directory, durable=True)
+    try:
+        with running(tmp_path, database_url=cluster.new_database()) as server:
+            api = Api(server)
+            api.put(an_evaluation(a_key(), b"x"), b"x")
+            cluster.stop("immediate")
+            assert api.put(an_evaluation(a_key(1), b"y"), b"y").status_code == 503
+            assert api("POST", "/entries:lookup", json={"keys": []}).status_code in (400, 503)
+            cluster.start()
+            assert api.put(an_evaluation(a_key(1), b"y"), b"y").status_code in (200, 201)
+            assert [api.look_up(a_key(i))[0]["status"] for i in range(2)] == ["hit", "hit"]
+            assert check(server.state).is_clean
+    finally:
+        cluster.stop("immediate")
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.mark.service
+def test_an_object_storage_killed_in_the_middle_is_503_and_leaves_no_half_blob(
+    tmp_path: Path, s3_credentials: None
+) -> None:
+    from tests.services import SeaweedFS, find_weed
+
+    find_weed()
+    service = SeaweedFS(tmp_path / "weed")
+    try:
+        with running(tmp_path / "server", blobs_url=service.url()) as server:
+            api = Api(server)
+            stored = []
+            for i in range(12):
+                data = LARGE + bytes([i])
+                if i == 4:
+                    killer = threading.Timer(0.01, service.stop, args=(signal.SIGKILL,))
+                    killer.start()
+                    api("PUT", f"/blobs/{blob_name(data)}", data=data)
+                    killer.join()
+                    assert api("PUT", f"/blobs/{blob_name(data + b'!')}", data=data + b"!").status_code == 503
+                    service.start()
+                elif api("PUT", f"/blobs/{blob_name(data)}", data=data).status_code == 201:
+                    assert api.put(an_evaluation(a_key(i), data), data, inline=False).status_code == 201
+                    stored.append((i, data))
+            assert len(stored) >= 10
+            for i, data in stored:
+                assert api.look_up(a_key(i))[0]["status"] == "hit"
+                assert api("GET", f"/blobs/{blob_name(data)}").content == data
+            findings = check(server.state)
+            assert (findings.damaged, findings.lost, findings.dangling) == ((), (), ())
+    finally:
+        service.stop(signal.SIGKILL)

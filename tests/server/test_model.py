@@ -30,11 +30,12 @@ class Model(RuleBasedStateMachine):
     """Two writers with three functions, two versions, three arguments, three states of the world."""
 
     server: ThreadServer
+    examples = 0
 
     @initialize()
     def start(self) -> None:
         """A project of its own for every example."""
-        Model.examples = getattr(Model, "examples", 0) + 1
+        Model.examples += 1
         self.project = f"p{Model.examples}"
         assert Api(self.server)("PUT", f"//api/v1/projects/{self.project}", json={}).status_code == 201
         self.apis = {user: Api(self.server, self.keys[user], self.project) for user in USERS}
@@ -136,7 +137,7 @@ def test_the_server_and_a_dictionary_never_diverge(server: ThreadServer) -> None
     Model.server = server
     Model.keys = {user: server.new_key("write", user) for user in USERS}
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Model,
         settings=settings(max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=slow),
     )
