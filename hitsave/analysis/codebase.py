@@ -9,7 +9,8 @@ from hitsave.analysis.effects import Effects
 from hitsave.analysis.entities import Entity, Module
 from hitsave.analysis.graph import Graph
 from hitsave.analysis.reach import Reach
-from hitsave.analysis.report import make_closure
+from hitsave.analysis.refresh import EDGES, NAMES, NOTHING, reach_of_edit
+from hitsave.analysis.report import make_closure, update_digests
 from hitsave.errors import UnknownSymbol
 from hitsave.symbol import MODULE, Symbol, module_of, outermost, qualname_of
 from hitsave.symbol import symbol as symbol_of
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from hitsave.analysis.resolve import Modules
+    from hitsave.analysis.summary import ModuleSummary
+
+# Walks that are kept, so that an edit which changes digests alone leaves their closures standing.
+_MOST_REACHES = 500
 
 
 class Codebase:
@@ -37,6 +42,7 @@ class Codebase:
         self._graph = Graph(self._modules)
         self._effects = Effects(self._graph)
         self._closures: dict[object, Closure] = {}
+        self._reaches: dict[object, Reach] = {}
         self._answers: dict[str, frozenset[str]] = {}
         self._extra = [m for name in self._extra_names if (m := self._graph.resolver.module(name)) is not None]
 
@@ -60,7 +66,49 @@ class Codebase:
         if known is None:
             reach = self.reach(starts, ran=ran, earlier=earlier, cut=cut)
             known = self._closures[key] = make_closure(self._graph, self._effects, reach, starts)
+            if ran is None and len(self._reaches) < _MOST_REACHES:
+                self._reaches[key] = reach
         return known
+
+    def refresh(self) -> bool:
+        """Take over edits: ask again for every module that was consulted. False if nothing changed.
+
+        An edit that leaves names, bases, imports and initialisers as they are costs little more than its own module
+        (`refresh.py`). Lines in messages (`widened`, `impurities`) may be those of before for definitions that moved.
+        """
+        changed: list[tuple[Module, ModuleSummary]] = []
+        reach = NAMES if self._graph.resolver.has_new_children() else NOTHING
+        for module, summary in self._graph.resolver.asked_again():
+            if module is None or summary is None:
+                if module is not None or summary is not None:
+                    reach = NAMES
+                    break
+            elif (found := reach_of_edit(module.summary, summary)) != NOTHING:
+                changed.append((module, summary))
+                reach = max(reach, found)
+        if reach == NAMES:
+            self._reset()
+        elif reach != NOTHING:
+            self._take_over(changed, edges_changed=reach == EDGES)
+        return reach != NOTHING
+
+    def _take_over(self, changed: list[tuple[Module, ModuleSummary]], *, edges_changed: bool) -> None:
+        touched: set[Entity] = set()
+        for module, summary in changed:
+            touched |= self._graph.exchange(module, summary)
+        if edges_changed:
+            self._effects.forget([module for module, _ in changed], touched)
+            self._closures.clear()
+            self._reaches.clear()
+            self._answers.clear()
+            return
+        modules = frozenset(module for module, _ in changed)
+        for key, closure in list(self._closures.items()):
+            reach = self._reaches.get(key)
+            if reach is None:
+                del self._closures[key]
+            else:
+                self._closures[key] = update_digests(self._graph, reach, closure, modules)
 
     def depends(self, symbol: str) -> frozenset[str]:
         """The symbols that a symbol can depend on, in their defining modules: import bindings are left out."""

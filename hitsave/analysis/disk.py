@@ -2,7 +2,7 @@
 
 One `Codebase` per project root is kept in the process, so that the second question costs microseconds to
 milliseconds. Before each answer the files behind it are looked at with one `stat` each, and the folders in which a file
-was looked for and not found; when one changed, the code base is made anew, from the summaries of what didn't.
+was looked for and not found; when one changed, the code base takes over the edit (`refresh.py`).
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class _Kept:
         with self.lock:
             if not self.modules.is_current():
                 self.modules.restart()
-                self.codebase = Codebase(self.modules)
+                self.codebase.refresh()
             return self.codebase.depends(symbol)
 
 

@@ -42,11 +42,14 @@ _QUIET_CALLS = (
 class Written:
     """What running something may change: `targets`, and whether it changes objects it is given."""
 
-    __slots__ = ("arguments", "targets")
+    __slots__ = ("arguments", "targets", "through")
 
-    def __init__(self, targets: frozenset[str], *, arguments: bool) -> None:
+    def __init__(
+        self, targets: frozenset[str], *, arguments: bool, through: frozenset[Entity] = frozenset()
+    ) -> None:
         self.targets = targets
         self.arguments = arguments
+        self.through = through  # the functions that it runs
 
 
 REGISTERED = "register()"  # `Abstract.register(Concrete)`
@@ -79,6 +82,19 @@ class Effects:
     def on(self, target: str) -> Iterable[tuple[Module, list[Contributor]]]:
         """Every (module, contributors) known for a target."""
         return self._by_target.get(target, {}).items()
+
+    def forget(self, modules: Collection[Module], touched: Collection[Entity]) -> None:
+        """Work out anew what an edit of `modules` may have changed, which changed the edges of `touched`."""
+        stale = [entity for entity, written in self._written.items() if not written.through.isdisjoint(touched)]
+        for entity in stale:
+            del self._written[entity]
+        for entity in touched:
+            self._direct.pop(entity, None)
+        for module in modules if not stale else list(self._by_module):
+            for target in self._by_module.pop(module, ()):
+                self._by_target[target].pop(module, None)
+        for module in modules:
+            self._rebinds.pop(module, None)
 
     def is_written(self, entity: Entity, active: Collection[Module]) -> bool:
         """May anything but its definition set this name, in the modules given?"""
@@ -253,7 +269,7 @@ class Effects:
             direct = self._direct_of(function)
             targets |= direct.targets
             arguments = arguments or direct.arguments
-        result = Written(frozenset(targets), arguments=arguments) if targets or arguments else NOTHING
+        result = Written(frozenset(targets), arguments=arguments, through=frozenset(reach.followed))
         self._written[entity] = result
         return result
 

@@ -13,8 +13,9 @@ import builtins
 
 from hitsave.analysis.edges import Edges, getters_asked, modules_run, resolve_edges
 from hitsave.analysis.entities import Entity, Module, Outside
+from hitsave.analysis.refresh import same_facts
 from hitsave.analysis.resolve import Modules, Resolver, Trace
-from hitsave.analysis.summary import NO_FACTS, Class, Facts, Function, Value
+from hitsave.analysis.summary import NO_FACTS, Class, Definition, Facts, Function, ModuleSummary, Value
 
 # Decorators that neither call a function when it is defined nor keep what it returns.
 TRANSPARENT = frozenset({
@@ -51,6 +52,27 @@ class Graph:
         name, _, qualname = symbol.partition(":")
         module = self.resolver.module(name)
         return None if module is None else module.entity(qualname)
+
+    def exchange(self, module: Module, summary: ModuleSummary) -> set[Entity]:
+        """Give a module its edited summary, which binds the same names; the entities whose edges are to be made anew."""
+        old, module.summary = module.summary, summary
+        touched = set()
+        for qualname, entity in module.entities.items():
+            if entity is not None:
+                before, entity.definitions = entity.definitions, summary.definitions[qualname]
+                if not all(map(_same_edges, before, entity.definitions)):
+                    touched.add(entity)
+        for number, (one, other) in enumerate(zip(old.statements, summary.statements, strict=True)):
+            if not same_facts(one.facts, other.facts):
+                self._statements.pop((module, number), None)
+        governed = [c for c, d in zip(old.conditions, summary.conditions, strict=True) if not same_facts(c.facts, d.facts)]
+        if governed or len(touched) or old.statements != summary.statements:
+            for entity in module.entities.values():
+                if entity is not None and (governed or entity in touched or any(n < 0 for d in entity.definitions for n in d.conditions)):
+                    touched.add(entity)
+        for entity in touched:
+            entity.header = entity.body = None
+        return touched
 
     def own_class(self, entity: Entity) -> Entity | None:
         """The class that an entity is a member of."""
@@ -209,6 +231,14 @@ class Graph:
             if isinstance(thing, Outside) and thing.name not in TRANSPARENT and not thing.name.startswith("hitsave."):
                 return True
         return not things or not (trace.entities or trace.demands or any(isinstance(t, Outside) for t in things))
+
+
+def _same_edges(old: Definition, new: Definition) -> bool:
+    return all(
+        same_facts(getattr(old, field), getattr(new, field))
+        for field in ("header_facts", "body_facts", "facts", "annotation_facts")
+        if hasattr(old, field)
+    )
 
 
 def _distinct(regions: list[Facts]) -> list[Facts]:

@@ -14,7 +14,7 @@ from hitsave.digest import Digest, digest_text
 from hitsave.symbol import Symbol, symbol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from hitsave.analysis.effects import Effects
     from hitsave.analysis.graph import Graph
@@ -49,8 +49,7 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
     writers = effects.writers(live, reach.active) if live else []
     for entity in reach.defined:
         if entity not in reach.levels:
-            headers = [d.header for d in entity.definitions if isinstance(d, Function)]
-            pairs[entity.symbol] = digest_text(" ".join(headers))
+            pairs[entity.symbol] = _headers_digest(entity)
     for module, digest in _statement_digests(reach).items():
         pairs[symbol(module.name)] = digest
     pairs.update(_module_documentation(graph, reach))
@@ -70,6 +69,29 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
         tuple([(Symbol(name), Symbol(function)) for name, function in writers]),
         tuple(sorted([m.name for m in reach.active])),
     )
+
+
+def update_digests(graph: Graph, reach: Reach, closure: Closure, modules: Collection[Module]) -> Closure:
+    """The closure after an edit of `modules` that changed digests alone."""
+    pairs = dict(closure.pairs)
+    seen: _Seen | None = None
+    for entity in reach.levels:
+        if entity.module in modules:
+            seen = seen or _Seen(reach)
+            pairs[entity.symbol] = _digest(graph, reach, entity, seen)
+    for entity in reach.defined:
+        if entity.module in modules and entity not in reach.levels:
+            pairs[entity.symbol] = _headers_digest(entity)
+    if seen is None and not any(module in modules for module, _ in reach.statements):
+        return closure
+    for module, digest in _statement_digests(reach).items():
+        pairs[symbol(module.name)] = digest
+    pairs.update(_module_documentation(graph, reach))
+    return closure.replace(pairs=tuple(sorted(pairs.items())))
+
+
+def _headers_digest(entity: Entity) -> Digest:
+    return digest_text(" ".join([d.header for d in entity.definitions if isinstance(d, Function)]))
 
 
 def _subclasses_asked(reach: Reach) -> list[Symbol]:

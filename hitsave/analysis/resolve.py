@@ -97,6 +97,18 @@ class Resolver:
             module = self._by_name[summary.module] = Module(summary)
         return module
 
+    def asked_again(self) -> Iterable[tuple[Module | None, ModuleSummary | None]]:
+        """For every name asked for: the module it was found to be, and its summary now."""
+        for name, module in list(self._found.items()):
+            yield module, self._modules.find(name) if name else None
+        for (name, folder), module in list(self._near.items()):
+            yield module, self._find_beside(name, f"{folder}/")  # type: ignore[misc]
+
+    def has_new_children(self) -> bool:
+        """Has a package that was listed gained or lost a submodule?"""
+        listed, self._children = self._children, {}
+        return any(self.children(package) != names for package, names in listed.items())
+
     def consulted(self) -> dict[str, Module | None]:
         """Every import name asked for so far and what it was found to be."""
         return self._found
