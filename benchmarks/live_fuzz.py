@@ -29,7 +29,7 @@ def main() -> int:
     wrong = stored = swaps = refusals = 0
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
-        os.environ["HITSAVE_CONFIG_DIR"] = os.path.join(name, "config")
+        os.environ["HITSAVE_CONFIG_DIR"] = str(Path(name) / "config")
         for seed in range(options.seed, options.seed + options.count):
             run = Run(seed, Path(name), threads=options.threads).go(options.edits)
             stored, swaps, refusals = stored + run.stored, swaps + run.swaps, refusals + run.refusals
@@ -37,8 +37,8 @@ def main() -> int:
                 wrong += 1
                 print(f"seed {seed}: {run.problems[0]} ({len(run.problems)} in all)", flush=True)
     print(
-        f"{options.count} sequences of {options.edits} edits, {options.threads} threads: {wrong} wrong; {stored} results "
-        f"checked, {swaps} modules exchanged, {refusals} declined; {time.perf_counter() - began:.0f} s"
+        f"{options.count} sequences of {options.edits} edits, {options.threads} threads: {wrong} wrong; {stored} "
+        f"results checked, {swaps} modules exchanged, {refusals} declined; {time.perf_counter() - began:.0f} s"
     )
     return min(wrong, 100)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hitsave.functions import MemoFunction
     from hitsave.importhook import install_import_hook
     from hitsave.live.reloading import reload
+    from hitsave.live.starting import live
     from hitsave.reporting import Report, report
     from hitsave.session import Session, configure, isolated
     from hitsave.values import register_codec, register_hasher

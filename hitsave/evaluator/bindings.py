@@ -69,7 +69,7 @@ class Bindings:
             if self._is_changed_in_place(name, value):
                 raise CannotDigest(
                     f"{name} was changed in place by another tool: its code isn't that of any text that was loaded",
-                    hint=f"hitsave.reload({module_of(name)!r}) takes the file's text for all of it; a restart does too.",
+                    hint=f"hitsave.reload({module_of(name)!r}) takes the file's text for all of it, as a restart does.",
                     path=str(name),
                 )
             if self._is_replaced(name, value):

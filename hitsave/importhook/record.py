@@ -140,7 +140,7 @@ class Entry:
     def whole(self, codes: Iterable[CodeType]) -> CodeType | None:
         """The module's code object, if it is known or all of `codes` certainly came from the text as it is compiled."""
         if self.code is None and self.kind == ATTESTED:
-            if not all([self.holds(code) for code in codes]):
+            if not all(self.holds(code) for code in codes):
                 self.code = None  # a loader that transforms what it loads was at work
             else:
                 self._compile(self.path)

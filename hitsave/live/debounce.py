@@ -66,7 +66,7 @@ class Gatherer:
                 self._pause(QUIET_S)
             self._woken.clear()
             paths, self._paths = self._paths, set()
-            if paths and not self._stopped:
+            if paths:
                 self._deliver(frozenset(paths))
 
     def _is_over(self, began: float) -> bool:

@@ -61,7 +61,13 @@ class Comparison:
     @property
     def edit(self) -> Edit:
         """What can be exchanged; only meant if there are no refusals."""
-        return Edit(tuple(self._functions), tuple(self._documented), frozenset(self._defaults), tuple(self._added), tuple(self._constants))
+        return Edit(
+            tuple(self._functions),
+            tuple(self._documented),
+            frozenset(self._defaults),
+            tuple(self._added),
+            tuple(self._constants),
+        )
 
     # -- modules -----------------------------------------------------------------------------------------------------
 

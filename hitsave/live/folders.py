@@ -1,7 +1,7 @@
 """Which folders to watch: those that hold loaded code, never a whole repository.
 
-A watch costs a kernel object per folder, and a recursive one takes in whatever lies below, so folders are watched one by
-one; where they are many, those with a common parent are folded into one recursive watch, if nothing below it is
+A watch costs a kernel object per folder, and a recursive one takes in whatever lies below, so folders are watched one
+by one; where they are many, those with a common parent are folded into one recursive watch, if nothing below it is
 foreign (an environment, `node_modules`, `.git`). What is left over is swept (`sweep.py`).
 """
 

@@ -70,9 +70,9 @@ class Marks:
             if memo.plan is not None:
                 self._take(memo.symbol, memo.plan, memo.options.third_party)
         for (name, _), plan in list(planner.carried_plans().items()):
-            memo = planner.memo(name)
-            if memo is not None:
-                self._take(name, plan, memo.options.third_party)
+            called = planner.memo(name)
+            if called is not None:
+                self._take(name, plan, called.options.third_party)
 
     def reach(self, modules: Collection[str]) -> Reached:
         """Compare the code on disk with what is known, for all that depends on `modules`, and set the marks."""

@@ -1,6 +1,6 @@
 """`Live`: what a process with a live session does when files change.
 
-    worker thread     events -> batch -> what became of each file -> marks in the store -> is the batch safe to exchange?
+    worker thread     events -> batch -> what became of each file -> marks in the store -> is it safe to exchange?
     caller's thread   at the next memoised call (or before the next notebook cell): exchange it, or say why not
 
 A key describes loaded code, so an event that is missed only delays new code; nothing here can make a result wrong.

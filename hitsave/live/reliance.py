@@ -64,7 +64,9 @@ class Reliance:
             if summary is not None and module is not None:
                 self._look(module, summary)
 
-    def refusals(self, functions: Iterable[Symbol], constants: Iterable[Symbol], added: Iterable[Symbol]) -> list[Refusal]:
+    def refusals(
+        self, functions: Iterable[Symbol], constants: Iterable[Symbol], added: Iterable[Symbol]
+    ) -> list[Refusal]:
         """Why these can't be exchanged, one for each that can't."""
         found = []
         reached = self._reach()
@@ -80,7 +82,8 @@ class Reliance:
             found += [_refusal(name, reason) for reason in (*ran, *self._copies(name), *self._kept(name))][:1]
         for name in added:
             if name in self._missing:
-                found.append(_refusal(name, f"its absence was noticed while modules were imported ({self._missing[name]})"))
+                where = self._missing[name]
+                found.append(_refusal(name, f"its absence was noticed while modules were imported ({where})"))
             elif module_of(name) in self._stars:
                 found.append(_refusal(name, "other modules take all names of this module (`import *`)"))
         return found
@@ -169,7 +172,8 @@ class Reliance:
         for part in qualname_of(name).split("."):
             thing = getattr(thing, "__dict__", {}).get(part)
         function = getattr(thing, "__wrapped__", getattr(thing, "__func__", thing))
-        values = [*(getattr(function, "__defaults__", None) or ()), *(getattr(function, "__kwdefaults__", None) or {}).values()]
+        values = list(getattr(function, "__defaults__", None) or ())
+        values += (getattr(function, "__kwdefaults__", None) or {}).values()
         return not all(map(is_immutable, values))
 
     def _keeps_nothing(self, module: Module, one: Function) -> bool:
@@ -183,10 +187,8 @@ class Reliance:
             for keeper in self._keepers:
                 for found in _counting(self._book.closure({keeper})):
                     self._kept_by.setdefault(found, keeper)
-        keeper = self._kept_by.get(name)
-        if keeper is None:
-            return []
-        return [f"{keeper} may keep what it computed with the old code ({self._keepers[keeper]})"]
+        by = self._kept_by.get(name)
+        return [] if by is None else [f"{by} may keep what it computed with the old code ({self._keepers[by]})"]
 
     def _use(self, entity: Entity, where: Symbol) -> None:
         self._used.setdefault(entity.symbol, where)

@@ -36,7 +36,7 @@ def reload(module: str | ModuleType) -> ModuleType:
     aliases = [
         f"{name}.{attribute}"
         for name, other in sorted(sys.modules.items())
-        if isinstance(other, ModuleType) and other is not fresh and (name == "__main__" or loaded().knows(name))
+        if other is not fresh and (name == "__main__" or loaded().knows(name))
         for attribute, value in list(vars(other).items())
         if id(value) in old
     ]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hitsave.errors import UsageError
 from hitsave.live import process
-from hitsave.live.events import LiveEvent
 from hitsave.live.child import pipe_listener
+from hitsave.live.events import LiveEvent
 from hitsave.session import Session, current
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ A program is three modules of small functions, classes, constants, caches and re
 Everything comes from a seed, so a failure can be run again: `python benchmarks/live_fuzz.py --seed N --count 1`.
 """
 
+# ruff: noqa: E501 - programs written as one string each
 from __future__ import annotations
 
 import ast
@@ -300,7 +301,9 @@ class Run:
         record = session.disk.get_record("closure", evaluation.key.fingerprint)
         assert record is not None, "the code behind a result wasn't kept"
         texts = dict(loaded)
-        for module, digest in decode_code(record).sources:
+        code = decode_code(record)
+        assert code is not None
+        for module, digest in code.sources:
             data = session.disk.get_record("source", digest)
             assert data is not None
             texts[module] = zlib.decompress(data).decode()

@@ -4,6 +4,7 @@ Each program has a memoised `top(x)` in `app`. `now` is what a fresh process giv
 list must give it in the running process too, any other must go on giving `before` and say why.
 """
 
+# ruff: noqa: E501 - programs written as one string each
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -169,11 +169,13 @@ def test_a_notebook_cell_runs_with_what_was_saved_before_it(project: Project, ke
     assert "LiveWarning" in said
     assert "has to be computed" in said
     assert "20\n" in said
-    assert "40" in executed(kernel, "import hitsave\nhitsave.reload('lib'); hitsave.reload('app')\nfrom app import top\nprint(top(1))")
+    again = "import hitsave\nhitsave.reload('lib'); hitsave.reload('app')\nfrom app import top\nprint(top(1))"
+    assert "40" in executed(kernel, again)
 
 
 def test_autoreload_and_a_live_session_get_along(project: Project, kernel: Any) -> None:
-    project.write({"lib.py": LIB, "app.py": APP.replace("from lib import helper", "import lib").replace("helper(x)", "lib.helper(x)")})
+    app = APP.replace("from lib import helper", "import lib").replace("helper(x)", "lib.helper(x)")
+    project.write({"lib.py": LIB, "app.py": app})
     executed(kernel, "%load_ext autoreload\n%autoreload 2\nimport app")
     assert "20" in executed(kernel, "print(app.top(1))")
     for number in (2, 3):
@@ -240,7 +242,8 @@ def test_a_server_answers_with_the_new_code(project: Project, run: Runner) -> No
 
 @pytest.mark.skipif(sys.platform == "win32", reason="only on systems that hand on file descriptors")
 def test_run_live_starts_a_program_again(project: Project, run: Runner) -> None:
-    project.write({"lib.py": LIB, "app.py": APP, "job.py": "from app import top\n\nprint('answer', top(1), flush=True)\n"})
+    job = "from app import top\n\nprint('answer', top(1), flush=True)\n"
+    project.write({"lib.py": LIB, "app.py": APP, "job.py": job})
     with talking(run, "-m", "hitsave", "run", "--live", "job.py") as talk:
         talk.expect("answer 20")
         talk.expect("waiting for an edit")

@@ -7,6 +7,7 @@ import sys
 import threading
 import warnings
 from types import FunctionType, ModuleType
+from typing import Any
 
 import pytest
 
@@ -124,8 +125,8 @@ def test_a_call_in_flight_is_not_stored_when_its_code_is_exchanged(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even when the old code is back by the time it ends."""
-    outside = ModuleType("outside_of_the_project")
-    outside.entered, outside.go = threading.Event(), threading.Event()  # type: ignore[attr-defined]
+    outside: Any = ModuleType("outside_of_the_project")
+    outside.entered, outside.go = threading.Event(), threading.Event()
     monkeypatch.setitem(sys.modules, "outside_of_the_project", outside)
     bench.write("lib", LIB)
     bench.write(
@@ -154,12 +155,12 @@ def test_a_call_in_flight_is_not_stored_when_its_code_is_exchanged(
         warnings.simplefilter("ignore")
         worker = threading.Thread(target=lambda: found.append(app.top(1)))
         worker.start()
-        assert outside.entered.wait(20)  # type: ignore[attr-defined]
+        assert outside.entered.wait(20)
         bench.edit("lib", "x + 1", "x + 2")
         bench.sync()
         bench.edit("lib", "x + 2", "x + 1")
         bench.sync()
-        outside.go.set()  # type: ignore[attr-defined]
+        outside.go.set()
         worker.join()
     assert bench.kinds().count("swapped") == 2, bench.events
     assert found == [20]
@@ -206,7 +207,8 @@ def test_nothing_is_exchanged_in_the_middle_of_a_call(bench: Bench) -> None:
 
 
 def test_a_suspended_generator_keeps_its_function_as_it_is(bench: Bench) -> None:
-    bench.write("lib", "def count(x):\n    yield x + 1\n    yield x + 1\n\n\ndef helper(x):\n    return sum(count(x))\n")
+    text = "def count(x):\n    yield x + 1\n    yield x + 1\n\n\ndef helper(x):\n    return sum(count(x))\n"
+    bench.write("lib", text)
     bench.write("app", APP)
     app, lib = bench.load("app"), bench.load("lib")
     assert app.top(1) == 40
