@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.fuzz.compare import Counts, compare  # noqa: E402 - found through the line above
-from tests.fuzz.generate import make  # noqa: E402
-from tests.processes.runner import Processes  # noqa: E402
+from tests.fuzz.compare import Counts, compare
+from tests.fuzz.generate import make
+from tests.processes.runner import Processes
 
 
 def main() -> int:

@@ -197,7 +197,8 @@ def main() -> int:
         base = Path(folder).resolve()
         replay = Replay(options.repository, options.calls.resolve(), options.python, options.observe, base)
         tally = replay.walk(commits, verbose=options.verbose)
-    print(f"{options.repository.name}: {len(commits)} commits, Python {_version(options.python)}, observe={options.observe}")
+    how = f"Python {_version(options.python)}, observe={options.observe}"
+    print(f"{options.repository.name}: {len(commits)} commits, {how}")
     print(tally.text())
     for kind in ("left_out", "stale", "lucky", "crashed", "again") + (("unnecessary",) if options.verbose else ()):
         for finding in getattr(tally, kind):

@@ -111,7 +111,7 @@ class Trace:
 
     def text(self, path: str) -> Text | None:
         if path not in self.texts:
-            self.texts[path] = Text(path) if os.path.isfile(path) else None
+            self.texts[path] = Text(path) if Path(path).is_file() else None
         return self.texts[path]
 
     def _note(self, kind: str, path: str, name: str, node: ast.AST) -> bool:
@@ -204,15 +204,13 @@ class Trace:
                 self._read(target, alias.name, called=called)
 
     def _file(self, path: str, module: str, level: int) -> str | None:
-        base = self.folder
+        base = Path(self.folder)
         if level:
-            base = os.path.dirname(path)
-            for _ in range(level - 1):
-                base = os.path.dirname(base)
-        stem = os.path.join(base, *module.split(".")) if module else base
-        for candidate in (os.path.join(stem, "__init__.py"), stem + ".py"):
-            if os.path.isfile(candidate):
-                return candidate
+            base = Path(path).parents[level - 1]
+        stem = base.joinpath(*module.split(".")) if module else base
+        for candidate in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
+            if candidate.is_file():
+                return str(candidate)
         return None
 
 

@@ -83,7 +83,7 @@ class LiveValues:
                 found[name] = known[1]
                 continue
             digest = HARMLESS if _is_harmless(value) else self._digest(name, value)
-            if digest == HARMLESS or digest == BY_DEFINITION or (is_steady(value) and not _is_itself(name, value)):
+            if digest in (HARMLESS, BY_DEFINITION) or (is_steady(value) and not _is_itself(name, value)):
                 self._steady[name] = (value, digest)
             found[name] = digest
         return found
@@ -142,7 +142,8 @@ def _held(holder: Any, attribute: str) -> Any:
 
 
 def _subclasses(cls: type) -> list[Any]:
-    return [[one, _subclasses(one)] for one in type.__subclasses__(cls)]
+    found: list[type] = type.__subclasses__(cls)
+    return [[one, _subclasses(one)] for one in found]
 
 
 def _attributes(holder: Any) -> Any:

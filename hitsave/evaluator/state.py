@@ -19,11 +19,23 @@ if TYPE_CHECKING:
 FunctionKind = type(lambda: None)
 MARK = "__hitsave_memo__"
 # What `functools.wraps`, `abc` and `typing` note on a function.
-_NOTES = frozenset(("__wrapped__", "__isabstractmethod__", "__final__", "__override__", "__deprecated__", "__no_type_check__"))
-_FIXED: tuple[type, ...] = (
-    (int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range, type, type(len))
-    + (type(__import__("sys")), type(str.upper), type(object.__init__))
+_NOTES = frozenset(
+    ("__wrapped__", "__isabstractmethod__", "__final__", "__override__", "__deprecated__", "__no_type_check__")
 )
+_FIXED: tuple[type, ...] = (
+    int,
+    float,
+    complex,
+    bool,
+    str,
+    bytes,
+    type(None),
+    type(...),
+    type(NotImplemented),
+    range,
+    type,
+    type(len),
+) + (type(__import__("sys")), type(str.upper), type(object.__init__))
 _stores: dict[CodeType, bool] = {}
 
 
@@ -73,10 +85,7 @@ def _is_fixed(value: Any, seen: frozenset[int]) -> bool:
 
 def _is_rebound(name: str, function: Any) -> bool:
     """Whether any function that shares the cell `name` assigns to it (`nonlocal`)."""
-    for code in _nested(_maker(function)):
-        if name in code.co_freevars and _stores_cells(code):
-            return True
-    return False
+    return any(name in code.co_freevars and _stores_cells(code) for code in _nested(_maker(function)))
 
 
 def _maker(function: Any) -> CodeType:

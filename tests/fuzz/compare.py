@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fuzz.generate import Project, edit, make
-from tests.processes.runner import Folder, Processes
+from tests.processes.runner import Folder, Processes, Ran
 
 
 @dataclass
@@ -67,11 +67,11 @@ def _write(folder: Folder, project: Project) -> None:
     folder.restore(project.files())
 
 
-def _run(base: Path, folder: Folder, processes: Processes, *, cached: bool):  # type: ignore[no-untyped-def]
+def _run(base: Path, folder: Folder, processes: Processes, *, cached: bool) -> Ran:
     where = {"HITSAVE_DIR": str(base / "cache"), "HITSAVE_CONFIG_DIR": str(base / "config")}
     if not cached:
         where["HITSAVE_MODE"] = "off"
-    return processes.run(folder.root, no_bytecode=not cached, **where)
+    return processes.run(folder.root, where, no_bytecode=not cached)
 
 
 def _check(base: Path, folder: Folder, processes: Processes, counts: Counts, where: str, *, after_edit: bool) -> None:

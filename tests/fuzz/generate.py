@@ -15,85 +15,21 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-MODULUS = 10_007
 HEADER = """\
 import asyncio, contextvars, functools, threading
 from functools import cached_property, lru_cache, partial
 """
 
-# {f}: the name; {0} {1} …: numbers; {a} {b}: calls of earlier definitions; {k}: a constant that may be read.
-FUNCTIONS: dict[str, str] = {
-    "plain": "def {f}(x):\n    return ({a} + {0}) % 10007\n",
-    "deep": "def {f}(x):\n    return ({a} * {0} + {b}) % 10007\n",
-    "branch": "def {f}(x):\n    if x % {1} == {0}:\n        return {a} + 1\n    return {b}\n",
-    "branches": "def {f}(x):\n    if x > 50: return {a}\n    elif x > {0}: return {b} + 2\n    return x + {1}\n",
-    "constant": "def {f}(x):\n    return x + {k} + {0}\n",
-    "table": "{f}_table = {{0: lambda x: {a} + {0}, 1: lambda x: {b} + {1}}}\n"
-    "def {f}(x):\n    return {f}_table[x % 2](x)\n",
-    "named table": "def {f}_one(x): return {a} + {0}\ndef {f}_two(x): return {b} + {1}\n"
-    "{f}_table = {{0: {f}_one, 1: {f}_two}}\ndef {f}(x):\n    return {f}_table[(x + {2}) % 2](x)\n",
-    "registry": "{f}_all = []\ndef {f}_add(g):\n    {f}_all.append(g)\n    return g\n"
-    "@{f}_add\ndef {f}_p(x): return {a} + {0}\n@{f}_add\ndef {f}_q(x): return {b} + {1}\n"
-    "def {f}(x):\n    return {f}_all[x % len({f}_all)](x)\n",
-    "partial": "def {f}_two(n, x): return n + {a}\n{f}_part = partial({f}_two, {0})\ndef {f}(x):\n    return {f}_part(x)\n",
-    "generator": "def {f}_items(x):\n    yield {a}\n    yield x + {0}\n    yield {b}\n"
-    "def {f}(x):\n    for n in {f}_items(x):\n        if n % 3 == {1}: return n\n    return x\n",
-    "comprehension": "def {f}(x):\n    return sum([{a} if n % 2 else {b} for n in range(x % 3, {0} % 5)])\n",
-    "handler": "def {f}(x):\n    try:\n        return {a} // (x % 3)\n    except ZeroDivisionError:\n        return {b} + {0}\n",
-    "thread": "def {f}(x):\n    out = []\n    def work(): out.append({a} + {0})\n"
-    "    t = threading.Thread(target=work); t.start(); t.join()\n    return out[0]\n",
-    "coroutine": "async def {f}_go(x):\n    return {a} + {0}\ndef {f}(x):\n    return asyncio.run({f}_go(x)) if x % 2 else x\n",
-    "lru": "@lru_cache(maxsize=None)\ndef {f}(x):\n    return ({a} + {0}) % 10007\n",
-    "lru by hand": "def {f}_slow(x):\n    return {a} * {0}\n{f} = lru_cache({f}_slow)\n",
-    "lazy global": "{f}_value = None\ndef {f}_make(x):\n    return [{a} * 0 + {0}]\n"
-    "def {f}(x):\n    global {f}_value\n    if {f}_value is None: {f}_value = {f}_make(7)\n    return {f}_value[0] + x\n",
-    "lazy dict": "{f}_seen = {{}}\ndef {f}_calc(x): return {a} + {0}\n"
-    "def {f}(x):\n    if x % 3 not in {f}_seen: {f}_seen[x % 3] = {f}_calc(x % 3)\n    return {f}_seen[x % 3]\n",
-    "attribute": "def {f}_calc(): return {0}\ndef {f}(x):\n    if not hasattr({f}, 'kept'): {f}.kept = {f}_calc()\n"
-    "    return {f}.kept + {a}\n",
-    "default": "def {f}_calc(x): return {a} + {0}\ndef {f}(x, seen={{}}):\n    if x % 2 not in seen: seen[x % 2] = {f}_calc(x % 2)\n"
-    "    return seen[x % 2]\n",
-    "cell": "def {f}_calc(): return {0}\ndef {f}_maker():\n    kept = None\n    def get(x):\n        nonlocal kept\n"
-    "        if kept is None: kept = {f}_calc()\n        return kept + {a}\n    return get\n{f} = {f}_maker()\n",
-    "once": "def {f}_once(g):\n    kept = []\n    def inner(x):\n        if not kept: kept.append(g(x % 1))\n        return kept[0] + x\n"
-    "    return inner\n@{f}_once\ndef {f}(x):\n    return {a} + {0}\n",
-    "class": "class {f}_Base:\n    n = {0}\n    def go(self, x): return {a} + self.n\n    def other(self, x): return {b}\n"
-    "class {f}_Sub({f}_Base):\n    def go(self, x): return {1} + (self.other(x) if x % 2 else super().go(x))\n"
-    "def {f}(x):\n    return ({f}_Sub if x % 3 else {f}_Base)().go(x)\n",
-    "cached property": "class {f}_Box:\n    @cached_property\n    def v(self): return self.make() + {0}\n    def make(self): return {1}\n"
-    "{f}_box = {f}_Box()\ndef {f}(x):\n    return {f}_box.v + {a}\n",
-    "class attribute": "class {f}_Conf:\n    value = None\n    @classmethod\n    def get(cls):\n"
-    "        if cls.value is None: cls.value = cls.calc()\n        return cls.value\n    @staticmethod\n    def calc(): return {0}\n"
-    "def {f}(x):\n    return {f}_Conf.get() + {a}\n",
-    "singleton": "class {f}_One:\n    it = None\n    def __new__(cls):\n        if cls.it is None:\n"
-    "            cls.it = super().__new__(cls); cls.it.v = cls.calc()\n        return cls.it\n    @staticmethod\n    def calc(): return {0}\n"
-    "def {f}(x):\n    return {f}_One().v + {a}\n",
-    "context": "{f}_var = contextvars.ContextVar('v', default={0})\ndef {f}_calc(): return {1}\ndef {f}_setup(x):\n"
-    "    {f}_var.set({f}_calc() + x)\n    return 0\ndef {f}(x):\n    return {f}_var.get() + {a}\n",
-    "store": "class {f}_Store:\n    def __init__(self): self.items = []\n    def add(self, x): self.items.append(x + {0})\n"
-    "    def total(self): return sum(self.items)\n{f}_store = {f}_Store()\ndef {f}_setup(x):\n    {f}_store.add({a})\n    return 0\n"
-    "def {f}(x):\n    return {f}_store.total() + x\n",
-    "set up": "{f}_state = 0\ndef {f}_calc(x): return {a} + {0}\ndef {f}_setup(x):\n    global {f}_state\n    {f}_state = {f}_calc(x)\n"
-    "    return 0\ndef {f}(x):\n    return {f}_state + x\n",
-    "hook": "{f}_hooks = []\ndef {f}_one(x): return {a} + {0}\ndef {f}_two(x): return {b} + {1}\ndef {f}_setup(x):\n"
-    "    {f}_hooks.append({f}_one if x % 2 else {f}_two)\n    return 0\ndef {f}(x):\n    for g in {f}_hooks: x = g(x) % 10007\n    return x\n",
-    "replace": "def {f}_inner(x): return x + {0}\ndef {f}_other(x): return {a} + {1}\ndef {f}_setup(x):\n    global {f}_inner\n"
-    "    {f}_inner = {f}_other\n    return 0\ndef {f}(x):\n    return {f}_inner(x)\n",
-    "has": "class {f}_Thing:\n    n = {0}\n    def {w}(self): return {1}\ndef {f}(x):\n"
-    "    return {a} + (5 if hasattr({f}_Thing(), 'alpha') else 3)\n",
-    "doc": "def {f}_documented():\n    '''{w} {0}'''\ndef {f}(x):\n    return {a} + len({f}_documented.__doc__)\n",
-    "defaults": "def {f}_options(n={0}, *, m={1}): return n\ndef {f}(x):\n"
-    "    return {a} + {f}_options.__defaults__[0] + {f}_options.__kwdefaults__['m']\n",
-    "subclasses": "class {f}_Root:\n    pass\nclass {f}_{w}({f}_Root):\n    n = {0}\ndef {f}(x):\n"
-    "    return {a} + sum(c.n for c in {f}_Root.__subclasses__()) + len({f}_Root.__subclasses__()[0].__name__)\n",
-    "computed": "class {f}_Ops:\n    def op_0(self, x): return {a} + {0}\n    def op_1(self, x): return {b} + {1}\n"
-    "def {f}(x):\n    return getattr({f}_Ops(), f'op_{{x % 2}}')(x)\n",
-    "late": "def {f}(x):\n    if x % 2:\n        import {m}\n        return {m}.entry(x) + {0}\n    return {a}\n",
-    "memo": "@memo\ndef {f}(x):\n    print('RUN {f}', x)\n    return {a} + {0}\n",
-    "memo branch": "@memo\ndef {f}(x):\n    print('RUN {f}', x)\n    return {a} + {0} if x % 2 else {b}\n",
-    "memo small": "@memo\ndef {f}(x):\n    print('RUN {f}', x)\n    return {a} % 2 + {0}\n",
-}
+
+def _read_templates() -> dict[str, str]:
+    text = Path(__file__).with_name("templates.txt").read_text(encoding="utf-8")
+    parts = [part.partition("\n") for part in text.split("\n== ")[1:]]
+    return {kind: body.rstrip("\n") + "\n" for kind, _, body in parts}
+
+
+FUNCTIONS = _read_templates()
 WITH_SETUP = ("context", "store", "set up", "hook", "replace")
 WORDS = ("alpha", "beta", "gamma")
 
@@ -114,9 +50,7 @@ class Definition:
         """The source, as it stands in `module`."""
         a, b = (_call(call, module) for call in self.calls)
         constant = constants[self.numbers[0] % len(constants)]
-        filled = FUNCTIONS[self.kind].format(
-            *self.numbers, f=self.name, a=a, b=b, k=constant, w=self.word, m=self.late
-        )
+        filled = FUNCTIONS[self.kind].format(*self.numbers, f=self.name, a=a, b=b, k=constant, w=self.word, m=self.late)
         return f"# {self.comment}\n{filled}" if self.comment else filled
 
 
@@ -182,9 +116,8 @@ def make(seed: int) -> Project:
             if kind in WITH_SETUP:
                 setups.append((module, f"{definition.name}_setup"))
         modules.append((module, tuple(definitions)))
-    tops = tuple(
-        _definition(chance, f"top{i}", chance.choice(["memo", "memo branch", "memo small"]), known[-6:]) for i in range(2)
-    )
+    kinds = ["memo", "memo branch", "memo small"]
+    tops = tuple(_definition(chance, f"top{i}", chance.choice(kinds), known[-6:]) for i in range(2))
     modules.append(("tops", tops))
     memos += [("tops", top.name) for top in tops] * 2
     steps = [(*chance.choice(memos), chance.randrange(6)) for _ in range(chance.randrange(2, 6))]

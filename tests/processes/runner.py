@@ -8,7 +8,7 @@ A file in `programs/` holds many programs, each like this:
     ...
     # main.py                               left out: `from m import top; print("=", top(3))`
     ...
-    edit m.py: x + 1 >>> x + 2              one or more; `\\n` is a new line; an absent file is created, `>>> GONE` removes it
+    edit m.py: x + 1 >>> x + 2              one or more; `\\n`: a new line; an absent file is made; GONE removes one
     expect: spared
 
 A memoised function prints `RUN` when its body runs; lines that begin with `=` are answers. Expectations:
@@ -18,7 +18,7 @@ A memoised function prints `RUN` when its body runs; lines that begin with `=` a
     spared       it must not run again on 3.12 and later, where it is known what ran; before, it may
     right        only the answer counts
     runs A B     exactly these run (`print("RUN A")`) on 3.12 and later
-    ... settles  a run may be needed to get used to state that a hit no longer leaves (see docs/trust.md); the next must hit
+    ... settles  one run may be needed to get used to state that a hit doesn't leave (docs/trust.md); the next must hit
     ... since312 asked of Python 3.12 and later only: before, nobody knows which functions ran earlier
     ... warns    warnings are expected
 """
@@ -134,7 +134,7 @@ def _unescape(text: str) -> str:
 
 
 class Folder:
-    """A project on disk. Every write gets a time of its own, a second apart: Python's own `.pyc` go by whole seconds."""
+    """A project on disk. Every write gets a time of its own: Python's own `.pyc` go by whole seconds."""
 
     def __init__(self, root: Path, files: dict[str, str]) -> None:
         self.root = root
@@ -190,7 +190,9 @@ class Processes:
         self.version = (int(found[0]), int(found[1]))
         self.runs = 0
 
-    def run(self, folder: Path, script: str = "main.py", *, no_bytecode: bool = False, **environment: str) -> Ran:
+    def run(
+        self, folder: Path, environment: dict[str, str], *, script: str = "main.py", no_bytecode: bool = False
+    ) -> Ran:
         """The script, run in `folder` with HITSAVE_… variables of its own."""
         self.runs += 1
         if self.fresh:
@@ -256,16 +258,16 @@ def judge(program: Program, processes: Processes) -> Verdict:
         if " since312" in program.expect and processes.version < (3, 12):
             return verdict
         say = verdict.problems.append
-        first = processes.run(folder.root, **cached)
+        first = processes.run(folder.root, cached)
         settles = " settles" in program.expect
-        again = [processes.run(folder.root, **cached) for _ in range(1 + settles)][-1]
+        again = [processes.run(folder.root, cached) for _ in range(1 + settles)][-1]
         for edit in program.edits:
             folder.apply(edit)
-        edited = processes.run(folder.root, **cached)
-        truth = processes.run(folder.root, no_bytecode=True, **plain)
-        settled = [processes.run(folder.root, **cached) for _ in range(1 + settles)][-1]
+        edited = processes.run(folder.root, cached)
+        truth = processes.run(folder.root, plain, no_bytecode=True)
+        settled = [processes.run(folder.root, cached) for _ in range(1 + settles)][-1]
         folder.restore(program.files)
-        undone = processes.run(folder.root, **cached)
+        undone = processes.run(folder.root, cached)
         if not first.runs or not first.answers:
             say(f"NOTHING RAN {first.stdout!r} {first.stderr[-400:]!r}")
         if again.runs:

@@ -18,17 +18,59 @@ import signal
 import sys
 import traceback
 import types
+from pathlib import Path
 
-PRELOADED = (
-    "hitsave.decorators hitsave.session hitsave.analysis hitsave.explaining hitsave.evaluator.evaluator "
-    "hitsave.evaluator.generators hitsave.evaluator.lookup hitsave.evaluator.plan hitsave.evaluator.recording "
-    "hitsave.evaluator.code hitsave.evaluator.conditions hitsave.evaluator.packages hitsave.observe.files "
-    "hitsave.observe.running hitsave.observe.variables hitsave.store.disk hitsave.store.memory hitsave.store.tiers "
-    "hitsave.values.codec hitsave.values.digest hitsave.importhook.attestation hitsave.importhook.rewriter "
-    "hitsave.importhook.bytecode hitsave.importhook.loader hitsave.importhook.sites diskcache sqlite3 zlib ast inspect "
-    "typing dataclasses enum functools collections contextlib asyncio threading concurrent.futures "
-    "concurrent.futures.thread logging json re pickle abc copy weakref contextvars importlib.metadata"
-).split()
+PRELOADED = [
+    "hitsave.decorators",
+    "hitsave.session",
+    "hitsave.analysis",
+    "hitsave.explaining",
+    "hitsave.evaluator.evaluator",
+    "hitsave.evaluator.generators",
+    "hitsave.evaluator.lookup",
+    "hitsave.evaluator.plan",
+    "hitsave.evaluator.recording",
+    "hitsave.evaluator.code",
+    "hitsave.evaluator.conditions",
+    "hitsave.evaluator.packages",
+    "hitsave.observe.files",
+    "hitsave.observe.running",
+    "hitsave.observe.variables",
+    "hitsave.store.disk",
+    "hitsave.store.memory",
+    "hitsave.store.tiers",
+    "hitsave.values.codec",
+    "hitsave.values.digest",
+    "hitsave.importhook.attestation",
+    "hitsave.importhook.rewriter",
+    "hitsave.importhook.bytecode",
+    "hitsave.importhook.loader",
+    "hitsave.importhook.sites",
+    "diskcache",
+    "sqlite3",
+    "zlib",
+    "ast",
+    "inspect",
+    "typing",
+    "dataclasses",
+    "enum",
+    "functools",
+    "collections",
+    "contextlib",
+    "asyncio",
+    "threading",
+    "concurrent.futures",
+    "concurrent.futures.thread",
+    "logging",
+    "json",
+    "re",
+    "pickle",
+    "abc",
+    "copy",
+    "weakref",
+    "contextvars",
+    "importlib.metadata",
+]
 
 
 def serve(repository: str) -> None:
@@ -78,16 +120,15 @@ def be_python(request: dict[str, object]) -> None:
             del os.environ[name]
         os.environ.update(environment)  # type: ignore[call-overload]
         _be_born()
-        path = os.path.join(folder, script)
+        path = str(Path(folder, script))
         sys.argv[:] = [script]
-        sys.path[0:0] = [os.path.dirname(path)]
+        sys.path[0:0] = [str(Path(path).parent)]
         sys.dont_write_bytecode = bool(request.get("no_bytecode"))
         main = types.ModuleType("__main__")
         main.__dict__.update(__file__=path, __builtins__=__builtins__, __cached__=None)
         sys.modules["__main__"] = main
         importlib.invalidate_caches()
-        with open(path, "rb") as file:
-            compiled = compile(file.read(), path, "exec", dont_inherit=True)
+        compiled = compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
         exec(compiled, main.__dict__)
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
