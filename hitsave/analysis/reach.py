@@ -89,6 +89,7 @@ class Reach:
         self.statements: dict[tuple[Module, int], None] = {}
         self.active: set[Module] = set()
         self.bare: dict[Module, None] = {}
+        self.seen: object = None  # what `report.py` gathered from the edges
         self.all_members = 0  # level at which a computed getattr reaches every member
         self.prefixes: list[tuple[str, str, int]] = []
         self._members: dict[str, list[Entity]] = {}  # by name: members of reached classes and modules

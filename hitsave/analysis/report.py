@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from hitsave.analysis.closure import Closure, Widened
@@ -35,7 +36,7 @@ _CODE = frozenset({
 
 def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[Symbol]) -> Closure:
     """The closure that a reach amounts to."""
-    seen = _Seen(reach)
+    seen = _seen(reach)
     pairs: dict[Symbol, Digest] = {}
     live: list[Symbol] = []
     constants: list[Symbol] = []
@@ -52,7 +53,7 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
             pairs[entity.symbol] = _headers_digest(entity)
     for module, digest in _statement_digests(reach).items():
         pairs[symbol(module.name)] = digest
-    pairs.update(_module_documentation(graph, reach))
+    pairs.update(_module_documentation(graph, seen))
     environment, is_dynamic = seen.environment()
     return Closure(
         tuple(starts),
@@ -73,21 +74,23 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
 
 def update_digests(graph: Graph, reach: Reach, closure: Closure, modules: Collection[Module]) -> Closure:
     """The closure after an edit of `modules` that changed digests alone."""
-    pairs = dict(closure.pairs)
-    seen: _Seen | None = None
-    for entity in reach.levels:
-        if entity.module in modules:
-            seen = seen or _Seen(reach)
-            pairs[entity.symbol] = _digest(graph, reach, entity, seen)
-    for entity in reach.defined:
-        if entity.module in modules and entity not in reach.levels:
-            pairs[entity.symbol] = _headers_digest(entity)
-    if seen is None and not any(module in modules for module, _ in reach.statements):
-        return closure
-    for module, digest in _statement_digests(reach).items():
-        pairs[symbol(module.name)] = digest
-    pairs.update(_module_documentation(graph, reach))
-    return closure.replace(pairs=tuple(sorted(pairs.items())))
+    changed: dict[Symbol, Digest] = {}
+    seen = _seen(reach)
+    for module in modules:
+        for entity in module.entities.values():
+            if entity is not None and entity in reach.levels:
+                changed[entity.symbol] = _digest(graph, reach, entity, seen)
+            elif entity is not None and entity in reach.defined:
+                changed[entity.symbol] = _headers_digest(entity)
+        if module in reach.active:
+            numbers = [number for home, number in reach.statements if home is module]
+            if numbers:
+                changed[symbol(module.name)] = _statements_digest(module, numbers)
+    changed.update(_module_documentation(graph, seen))
+    pairs = list(closure.pairs)
+    for name, digest in changed.items():
+        pairs[bisect_left(pairs, (name,))] = (name, digest)  # type: ignore[type-var]
+    return closure.replace(pairs=tuple(pairs))
 
 
 def _headers_digest(entity: Entity) -> Digest:
@@ -101,14 +104,20 @@ def _subclasses_asked(reach: Reach) -> list[Symbol]:
     return [Symbol(f"{owner.symbol}.{SUBCLASSES}") for owner in (reach.classes if everywhere else owners)]
 
 
-def _module_documentation(graph: Graph, reach: Reach) -> dict[Symbol, Digest]:
+def _module_documentation(graph: Graph, seen: _Seen) -> dict[Symbol, Digest]:
     """The docstrings of modules whose `__doc__` is read."""
     found: dict[Symbol, Digest] = {}
-    for edges, _, _ in reach.edges:
-        for name in edges.missing:
-            module, _, missing = name.partition(":")
-            if missing == "__doc__" and (home := graph.resolver.module(module)) is not None:
-                found[Symbol(name)] = digest_text(home.summary.doc)
+    for name in seen.module_documentation:
+        home = graph.resolver.module(name.partition(":")[0])
+        if home is not None:
+            found[Symbol(name)] = digest_text(home.summary.doc)
+    return found
+
+
+def _seen(reach: Reach) -> _Seen:
+    found = reach.seen
+    if not isinstance(found, _Seen):
+        found = reach.seen = _Seen(reach)
     return found
 
 
@@ -118,8 +127,11 @@ class _Seen:
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
         self.outside: set[str] = set()
+        self.module_documentation: set[str] = set()
         for edges, _, _ in reach.edges:
             self.outside.update(edges.outside)
+            if edges.missing:
+                self.module_documentation.update(name for name in edges.missing if name.endswith(":__doc__"))
         names = reach.names
         self.documentation = any(name in names or name in self.outside for name in _DOCUMENTATION)
         self.signatures = any(name in names or name in self.outside for name in _SIGNATURES)
@@ -222,13 +234,13 @@ def _statement_digests(reach: Reach) -> dict[Module, Digest]:
     by_module: dict[Module, list[int]] = {}
     for module, number in reach.statements:
         by_module.setdefault(module, []).append(number)
-    found = {}
-    for module, numbers in by_module.items():
-        parts = []
-        for number in sorted(numbers):
-            statement = module.summary.statements[number]
-            parts.append(statement.digest)
-            parts += [module.summary.conditions[n].digest for n in statement.conditions if n >= 0]
-        found[module] = digest_text(" ".join(parts))
-    return found
+    return {module: _statements_digest(module, numbers) for module, numbers in by_module.items()}
 
+
+def _statements_digest(module: Module, numbers: Iterable[int]) -> Digest:
+    parts: list[str] = []
+    for number in sorted(numbers):
+        statement = module.summary.statements[number]
+        parts.append(statement.digest)
+        parts += [module.summary.conditions[n].digest for n in statement.conditions if n >= 0]
+    return digest_text(" ".join(parts))
