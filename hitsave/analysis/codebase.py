@@ -118,7 +118,12 @@ class Codebase:
             found = [e.symbol for e in reach.levels if e.has_function or e.is_class or e.has_value]
             found += [symbol_of(module.name) for module, _ in reach.statements]
             found += [symbol_of(module.name) for module in reach.executed]
-            found += [symbol_of(module.name) for edges, _, region in reach.edges for module in edges.imported if region == "body"]
+            found += [
+                symbol_of(module.name)
+                for edges, _, region in reach.edges
+                for module in edges.imported
+                if region == "body"
+            ]
             known = self._answers[symbol] = frozenset(found)
         return known
 

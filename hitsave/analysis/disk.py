@@ -153,4 +153,3 @@ def dependencies(root: Path | str, symbol: str) -> frozenset[str]:
     if kept is None:
         kept = _kept.setdefault(path, _Kept(path))
     return kept.answer(symbol)
-

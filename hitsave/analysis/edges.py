@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 # Parts of the standard library that call methods of duck-typed objects; the rest calls dunders and `reach.PROTOCOL`,
 # or methods of subclasses of its own classes.
-_CALLING = frozenset({"asyncio", "bdb", "codecs", "email", "importlib", "multiprocessing", "selectors", "unittest", "xml"})
+_CALLING = frozenset(
+    {"asyncio", "bdb", "codecs", "email", "importlib", "multiprocessing", "selectors", "unittest", "xml"}
+)
 
 # Outside callables that keep a function they are given, and don't call it.
 _KEEPERS = frozenset(
@@ -275,4 +277,3 @@ def _add_pattern(
         edges.attribute_patterns += [(thing, prefix, suffix, line) for thing in narrow]
     elif not known or not all(isinstance(t, Outside) and not t.is_result for t in known):
         edges.attribute_patterns.append((None, prefix, suffix, line))
-

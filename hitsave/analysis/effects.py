@@ -44,9 +44,7 @@ class Written:
 
     __slots__ = ("arguments", "targets", "through")
 
-    def __init__(
-        self, targets: frozenset[str], *, arguments: bool, through: frozenset[Entity] = frozenset()
-    ) -> None:
+    def __init__(self, targets: frozenset[str], *, arguments: bool, through: frozenset[Entity] = frozenset()) -> None:
         self.targets = targets
         self.arguments = arguments
         self.through = through  # the functions that it runs
@@ -372,5 +370,6 @@ def _receives_class(function: Entity) -> bool:
     if function.name in ("__new__", "__init_subclass__", "__class_getitem__", "__prepare__"):
         return True
     return any(
-        isinstance(d, Function) and any(chain == "classmethod" for chain, _ in d.decorators) for d in function.definitions
+        isinstance(d, Function) and any(chain == "classmethod" for chain, _ in d.decorators)
+        for d in function.definitions
     )

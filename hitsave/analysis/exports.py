@@ -54,7 +54,11 @@ class Exports:
             for element in value.elts:
                 if isinstance(element, ast.Constant) and isinstance(element.value, str):
                     names.append(element.value)
-                elif isinstance(element, ast.Attribute) and element.attr == "__name__" and isinstance(element.value, ast.Name):
+                elif (
+                    isinstance(element, ast.Attribute)
+                    and element.attr == "__name__"
+                    and isinstance(element.value, ast.Name)
+                ):
                     names.append(element.value.id)
                 elif isinstance(element, ast.Starred):
                     self._add(element.value)

@@ -28,7 +28,14 @@ TRANSPARENT = frozenset({
 _ACCESSORS = frozenset({"setter", "getter", "deleter"})
 
 # Bases from outside the project that don't look at what a class defines.
-_BLIND_BASES = ("builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "collections.abc.", "typing_extensions.Protocol")
+_BLIND_BASES = (
+    "builtins.object",
+    "abc.ABC",
+    "typing.Generic",
+    "typing.Protocol",
+    "collections.abc.",
+    "typing_extensions.Protocol",
+)
 
 
 def _is_builtin_type(name: str) -> bool:
@@ -65,10 +72,14 @@ class Graph:
         for number, (one, other) in enumerate(zip(old.statements, summary.statements, strict=True)):
             if not same_facts(one.facts, other.facts):
                 self._statements.pop((module, number), None)
-        governed = [c for c, d in zip(old.conditions, summary.conditions, strict=True) if not same_facts(c.facts, d.facts)]
+        governed = [
+            c for c, d in zip(old.conditions, summary.conditions, strict=True) if not same_facts(c.facts, d.facts)
+        ]
         if governed or len(touched) or old.statements != summary.statements:
             for entity in module.entities.values():
-                if entity is not None and (governed or entity in touched or any(n < 0 for d in entity.definitions for n in d.conditions)):
+                if entity is not None and (
+                    governed or entity in touched or any(n < 0 for d in entity.definitions for n in d.conditions)
+                ):
                     touched.add(entity)
         for entity in touched:
             entity.header = entity.body = None
@@ -102,9 +113,7 @@ class Graph:
         """What calling a function leads to."""
         if entity.body is None:
             regions = [d.body_facts for d in entity.definitions if isinstance(d, Function)]
-            entity.body = resolve_edges(
-                self.resolver, entity.module, self.own_class(entity), regions, name=entity.name
-            )
+            entity.body = resolve_edges(self.resolver, entity.module, self.own_class(entity), regions, name=entity.name)
         return entity.body
 
     def annotations(self, entity: Entity) -> Edges:

@@ -310,7 +310,8 @@ class Reach:
     def _calls_what_it_is_given(self, callee: Entity) -> bool:
         if callee.is_class:
             return any(
-                (member := self.graph.resolver.member(callee, name)) is not None and self._calls_what_it_is_given(member)
+                (member := self.graph.resolver.member(callee, name)) is not None
+                and self._calls_what_it_is_given(member)
                 for name in ("__init__", "__new__")
             )
         return any(isinstance(d, Function) and d.body_facts.flags & CALLS_UNKNOWN for d in callee.definitions) or (

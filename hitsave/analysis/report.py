@@ -162,16 +162,40 @@ class _Seen:
         for edges, source, _ in self._reach.edges:
             where = source.symbol if source is not None else Symbol("")
             for thing, prefix, suffix, line in edges.attribute_patterns:
-                what = f"getattr with a computed name ({prefix or ''}…{suffix})" if prefix or suffix else "getattr with a computed name"
+                what = (
+                    f"getattr with a computed name ({prefix or ''}…{suffix})"
+                    if prefix or suffix
+                    else "getattr with a computed name"
+                )
                 on = "that object" if thing is not None else "every class and module it reaches"
                 found.add(Widened(where, line, "HS202", what, f"every member of {on} that fits counts"))
             for prefix, _, line in edges.import_patterns:
-                found.add(Widened(where, line, "HS203", f"import of a computed name {prefix}…", "every module that fits counts"))
+                found.add(
+                    Widened(
+                        where, line, "HS203", f"import of a computed name {prefix}…", "every module that fits counts"
+                    )
+                )
             for construct, line in edges.opaque:
                 if construct != "locals":
-                    found.add(Widened(where, line, "HS201", f"{construct} of something computed", "every name of the module counts"))
+                    found.add(
+                        Widened(
+                            where,
+                            line,
+                            "HS201",
+                            f"{construct} of something computed",
+                            "every name of the module counts",
+                        )
+                    )
             if "*" in edges.environment or "os.environ" in edges.outside:
-                found.add(Widened(where, 0, "HS209", "environment variable by a computed name", "what is read is observed when it runs"))
+                found.add(
+                    Widened(
+                        where,
+                        0,
+                        "HS209",
+                        "environment variable by a computed name",
+                        "what is read is observed when it runs",
+                    )
+                )
         return tuple(sorted(found, key=lambda w: (w.symbol, w.line, w.code, w.reason)))
 
 

@@ -24,7 +24,8 @@ PLAIN = "["
 BUILTINS = frozenset(vars(builtins))
 # Calling these gives an object whose methods are not the project's.
 PLAIN_TYPES = frozenset(
-    f"builtins.{name}" for name in "str bytes bytearray list dict set tuple frozenset int float complex bool range".split()
+    f"builtins.{name}"
+    for name in "str bytes bytearray list dict set tuple frozenset int float complex bool range".split()
 ) | {"re.compile", "collections.deque", "collections.Counter", "collections.OrderedDict", "collections.defaultdict"}
 
 

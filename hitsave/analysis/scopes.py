@@ -38,7 +38,20 @@ BUILTIN_METHODS = frozenset(
 class Region:
     """What is gathered for the `Facts` of one region."""
 
-    __slots__ = ("attributes", "flags", "keys", "opaque", "own", "parent", "passed", "patterns", "reads", "returns", "texts", "writes")
+    __slots__ = (
+        "attributes",
+        "flags",
+        "keys",
+        "opaque",
+        "own",
+        "parent",
+        "passed",
+        "patterns",
+        "reads",
+        "returns",
+        "texts",
+        "writes",
+    )
 
     def __init__(self) -> None:
         self.reads: dict[str, int] = {}
@@ -57,7 +70,14 @@ class Region:
     def facts(self) -> Facts:
         """The facts gathered, frozen."""
         if not (
-            self.reads or self.attributes or self.own or self.writes or self.flags or self.keys or self.opaque or self.returns
+            self.reads
+            or self.attributes
+            or self.own
+            or self.writes
+            or self.flags
+            or self.keys
+            or self.opaque
+            or self.returns
             or self.texts
         ):
             return NO_FACTS  # whatever else there is comes with one of these

@@ -7,12 +7,34 @@ from ast import Attribute, Constant, Name
 from typing import Any
 
 from hitsave.analysis.expressions import bind_parameters, chain_of, note_return, parameters
-from hitsave.analysis.scopes import FRESH, INNER, LITERAL, PARAMETER, RECEIVER, UNKNOWN, BodyFrame, Frame, Region, part_of, root_of
+from hitsave.analysis.scopes import (
+    FRESH,
+    INNER,
+    LITERAL,
+    PARAMETER,
+    RECEIVER,
+    UNKNOWN,
+    BodyFrame,
+    Frame,
+    Region,
+    part_of,
+    root_of,
+)
 from hitsave.analysis.special import MUTATORS, is_globals, note_store
 from hitsave.analysis.summary import CALLED, CHECK, MUTATES_ARGUMENT, MUTATES_UNKNOWN, READ, REBINDS_CELL, WEAK
 from hitsave.analysis.walker import FILENAME, HANDLERS, Saved, Walker, ends_of_text, handles
 
-_LITERALS = (ast.List, ast.Dict, ast.Set, ast.Tuple, ast.ListComp, ast.SetComp, ast.DictComp, ast.Constant, ast.JoinedStr)
+_LITERALS = (
+    ast.List,
+    ast.Dict,
+    ast.Set,
+    ast.Tuple,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.Constant,
+    ast.JoinedStr,
+)
 
 
 def block(w: Walker, statements: list[ast.stmt], *, has_docstring: bool = False) -> None:

@@ -276,7 +276,15 @@ class _Summariser:
             self._define_value(prefix + name, node, conditions, tokens, facts, alias, is_literal=literal)
 
     def _define_value(
-        self, name: str, node: Any, conditions: Conditions, tokens: list[str], facts: Facts, alias: str, *, is_literal: bool
+        self,
+        name: str,
+        node: Any,
+        conditions: Conditions,
+        tokens: list[str],
+        facts: Facts,
+        alias: str,
+        *,
+        is_literal: bool,
     ) -> None:
         where = (node.lineno, node.end_lineno)
         self.define(Value(name, *where, conditions, digest_tokens(tokens), is_literal, alias, -1, facts))
@@ -365,9 +373,7 @@ class _Summariser:
         )
         w.docs, w.annotations, w.annotation_region, w.module_level = docs, annotations, annotation_region, level
 
-    def _header(
-        self, node: Any, members: dict[str, str]
-    ) -> tuple[list[str], Facts, tuple[tuple[str, bool], ...]]:
+    def _header(self, node: Any, members: dict[str, str]) -> tuple[list[str], Facts, tuple[tuple[str, bool], ...]]:
         """What runs when the `def` statement does: its tokens, its facts, the decorators."""
         w = self.walker
         arguments = node.args
@@ -446,7 +452,17 @@ class _Summariser:
                 for name in body.names:
                     members.setdefault(name, f"c?{qualname}")
                     self.define(
-                        Value(f"{qualname}.{name}", child.lineno, child.end_lineno or 0, (), digest_text(""), False, "", -1, NO_FACTS)
+                        Value(
+                            f"{qualname}.{name}",
+                            child.lineno,
+                            child.end_lineno or 0,
+                            (),
+                            digest_text(""),
+                            False,
+                            "",
+                            -1,
+                            NO_FACTS,
+                        )
                     )
                 body.names.clear()
         w.emit("methods:")
@@ -550,4 +566,3 @@ def is_literal(node: ast.expr) -> bool:
     if kind is ast.BinOp:
         return is_literal(node.left) and is_literal(node.right)  # type: ignore[attr-defined]
     return False
-

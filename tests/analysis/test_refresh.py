@@ -79,13 +79,22 @@ def test_taking_over_an_edit_is_starting_anew(program: Program) -> None:
 
 def test_random_edits_in_a_row() -> None:
     rng = random.Random(5)
-    bodies = ["return a(x)", "return b(x) + 1", "return x", "REG[x] = a\n    return REG", "return K + x", "return C().run(x)"]
+    bodies = [
+        "return a(x)",
+        "return b(x) + 1",
+        "return x",
+        "REG[x] = a\n    return REG",
+        "return K + x",
+        "return C().run(x)",
+    ]
     files = {"m.py": "", "n.py": ""}
     modules = Editable({"m.py": "def a(x): return x\n", "n.py": ""})
     codebase = Codebase(modules)
     for _ in range(60):
         functions = "".join(f"def {name}(x):\n    {rng.choice(bodies)}\n" for name in "ab")
-        files["n.py"] = f"K = {rng.randrange(3)}\nREG = {{}}\nclass C:\n    def run(self, x): {rng.choice(bodies[:3])}\nfrom m import a, b\n"
+        files["n.py"] = (
+            f"K = {rng.randrange(3)}\nREG = {{}}\nclass C:\n    def run(self, x): {rng.choice(bodies[:3])}\nfrom m import a, b\n"
+        )
         files["m.py"] = f"from n import K, REG, C\n{functions}"
         modules.edit(dict(files))
         codebase.refresh()
