@@ -280,13 +280,27 @@ def _module_code(namespace: dict[str, Any]) -> CodeType | None:
 
 
 def _compile(data: bytes, path: str) -> CodeType | None:
-    # Never imported for this: the project may have a `warnings.py`. Where nobody has imported it, nothing was shown.
+    """The text compiled once more, silently: what it has to warn of was shown when the module was loaded."""
     warnings = sys.modules.get("warnings")
-    if warnings is None:
+    if warnings is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _try_compile(data, path)
+    # Never imported for this: the project may have a `warnings.py`. Without it, Python goes by this list.
+    import _warnings
+
+    filters: Any = _warnings.filters
+    mutated = getattr(_warnings, "_filters_mutated", None)
+    if mutated is None:  # 3.14 keeps a lock of its own
         return _try_compile(data, path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they were shown when the module was loaded
+    silence = ("ignore", None, Warning, None, 0)
+    filters.insert(0, silence)
+    mutated()
+    try:
         return _try_compile(data, path)
+    finally:
+        filters.remove(silence)
+        mutated()
 
 
 def _try_compile(data: bytes, path: str) -> CodeType | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,24 @@ def test_case_38_no_warning_about_rewriting_because_of_us(tree: Tree) -> None:
     code += f"sys.exit(pytest.main({[*PYTEST[2:], '-W', 'error', 'test_it.py']!r}))"
     done = tree.plain(code)
     assert done.exit_code == 0, done.stdout
+    assert "warning" not in done.stdout.lower()
+
+
+def test_case_38_no_warning_when_pytest_finds_our_plugin_by_itself(tree: Tree, tmp_path: Path) -> None:
+    """An installed plugin has all files of its distribution marked for rewriting; ours were imported before pytest."""
+    info = tmp_path / "installed" / "hitsave-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hitsave\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pytest11]\nhitsave = hitsave.pytest_plugin\n")
+    (info / "RECORD").write_text(
+        "hitsave/__init__.py,,\nhitsave/pytest_plugin.py,,\nhitsave/importhook/__init__.py,,\n"
+    )
+    tree.write({"test_it.py": "def test_it():\n    assert True\n"})
+    code = f"sys.path.append({str(info.parent)!r})\n"
+    code += "from hitsave.importhook.startup import bootstrap; bootstrap(default=True); import pytest; "
+    code += f"sys.exit(pytest.main({[*PYTEST[2:], '-W', 'error', '--hitsave=isolated', 'test_it.py']!r}))"
+    done = tree.plain(code)
+    assert done.exit_code == 0, done.stdout + done.stderr
     assert "warning" not in done.stdout.lower()
 
 
@@ -442,7 +461,7 @@ def test_case_50_no_lock_is_held_while_a_module_runs(hook: Hook, project: Projec
     assert importlib.import_module("within").HELD == (False, False)
 
 
-@pytest.mark.parametrize("name", ["ast", "_ast", "hashlib", "linecache", "tokenize", "marshal", "os", "re", "typing"])
+@pytest.mark.parametrize("name", ["ast", "_ast", "hashlib", "inspect", "tokenize", "marshal", "os", "re", "typing"])
 def test_case_51_a_project_may_have_modules_named_like_what_the_loader_uses(tree: Tree, name: str) -> None:
     tree.write({f"{name}.py": "raise SystemExit('the loader imported a module of the project')\n"})
     tree.write({"m.py": "from hitsave.importhook import loaded\n\ndef f(): return loaded().get('m').kind\n"})

@@ -120,14 +120,13 @@ BROKEN = {
 def test_case_54_a_traceback_shows_what_it_shows_without_the_hook(tree: Tree, name: str, tail: str) -> None:
     tree.write({"below.py": "import nothing_of_that_name\n" + tail, "raises.py": "def f(): 1 / 0\nf()\n" + tail})
     tree.write({"circle.py": "from m import nothing\n" + tail, "m.py": BROKEN[name] + tail})
-    show = "import traceback\ntry:\n    import m\nexcept BaseException as error:\n    traceback.print_exc()\n"
+    show = "import sys, traceback\nfrom hitsave.importhook import install_import_hook\n"
+    show += "if sys.argv[1:]: install_import_hook()\n"
+    show += "try:\n    import m\nexcept BaseException as error:\n    traceback.print_exc()\n"
     show += "    print(error.__cause__, error.__context__, error.__suppress_context__)\n    raise\n"
-    # One line, so that both children show the same positions.
-    hooked, plain = tree.hooked(f"exec({show!r})"), tree.plain(f"exec({show!r})")
-    without_position = [
-        [line for line in done.stderr.splitlines() if '"<string>", line' not in line] for done in (hooked, plain)
-    ]
-    assert without_position[0] == without_position[1]
+    tree.write({"show.py": show})
+    hooked, plain = tree.run.python("show.py", "hooked"), tree.run.python("show.py")
+    assert hooked.stderr == plain.stderr
     assert (hooked.stdout, hooked.exit_code) == (plain.stdout, plain.exit_code)
 
 
@@ -157,12 +156,12 @@ def test_case_55_what_inspect_and_importlib_say_is_the_same(tree: Tree, tail: st
 @pytest.mark.parametrize("tail", ["", MENTIONED, DECORATED], ids=["plain", "mentioned", "decorated"])
 def test_case_56_a_syntax_warning_is_shown_once_and_respected(tree: Tree, tail: str) -> None:
     (tree.root / "m.py").write_text("x = '\\d'\ny = 1 is 1\n" + tail)
+    tree.write(
+        {"show.py": "import sys\nfrom hitsave.importhook import *\nsys.argv[1:] and install_import_hook()\nimport m"}
+    )
     for options in ([], ["-W", "ignore"], ["-W", "always"], ["-W", "error"]):
-        hooked, plain = (run("import m", "-B", *options) for run in (tree.hooked, tree.plain))
-        shown = [
-            [line for line in done.stderr.splitlines() if '"<string>", line' not in line] for done in (hooked, plain)
-        ]
-        assert shown[0] == shown[1]
+        hooked, plain = (tree.run.python("-B", *options, "show.py", *how) for how in (["hooked"], []))
+        assert hooked.stderr == plain.stderr
         assert hooked.exit_code == plain.exit_code
     tree.hooked("import m").ok()
     assert tree.hooked("import m").ok().stderr == ""
