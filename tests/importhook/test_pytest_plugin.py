@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
+
 import pytest
 
 from tests.harness import Done, Project, Runner
 
-BASE = ["-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "hitsave.pytest_plugin"]
+# An installed hitsave is found by pytest through its entry point; in a bare checkout the plugin has to be named.
+NAMED = [] if "hitsave" in entry_points(group="pytest11").names else ["-p", "hitsave.pytest_plugin"]
+BASE = ["-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:randomly", *NAMED]
 
 TESTS = """
 import os, subprocess, sys
