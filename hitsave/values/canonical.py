@@ -8,7 +8,7 @@ instance is its class and its attributes. So a rule is three lines, and only thi
            | "@" form-of-tuple(name, parts…)           what a rule made of a value
            | "U" count forms                           items without an order, sorted by their forms
            | "b" length bytes | "B" length hash        a short buffer, a long one
-           | "H" hash                                  of a longer form (never inside a purely builtin value)
+           | "H" hash                                  of a longer form, except in builtins all the way down
            | "^" distance                              a container that encloses this one (a cycle)
            | "&" distance hash                         another member of a cycle that was written in full before
 
@@ -37,10 +37,10 @@ from hitsave.values.digest import (
     check_hashers,
     dumps_or_nothing,
     hash_long,
-    hash_pieces,
     hashers_by_type,
     is_plain,
 )
+from hitsave.values.forms import INLINE_BYTES, all_short, buffer_form, long_part, short, size
 from hitsave.values.frame import UNORDERED, Frame, path_below
 from hitsave.values.naming import type_name
 from hitsave.values.parts import Attributes, Buffer, Parts, Ruled, Unordered
@@ -52,8 +52,7 @@ if TYPE_CHECKING:
     from hitsave.values.digest import CodeDigest, Hashers
     from hitsave.values.rules import Rule
 
-_INLINE_BYTES = 4096  # a longer form is replaced by its hash
-_RAW_BYTES = 64  # a buffer up to this length is written out
+_FORGOTTEN_BYTES = 256
 _WALK_DEPTH = 8  # below this depth we no longer try to leave a whole container to marshal
 _MAX_STEPS_AGAIN = 100_000
 _HEADS = {list: b"[", tuple: b"(", set: b"<", frozenset: b">", Unordered: b"U"}
@@ -93,7 +92,9 @@ class Canonical:
         self._stack: list[Frame] = []
         self._trail: list[object] = []  # the open containers, by number
         self._open: dict[int, int] = {}  # id: number
-        self._memo: dict[int, tuple[object, bytes, bool]] = {}  # id: (the object, its form, whether it is plain)
+        # id: (the object, its form, whether it is plain; None: it is, but the form is the hash of it)
+        self._memo: dict[int, tuple[object, bytes, bool | None]] = {}
+        self._plain_bytes = 0  # of the plain forms in the memo
         # Ids of those in the memo whose form depends on where a cycle was entered: its members, and all that hold one.
         self._relative: dict[int, None] = {}
         self._steps_again = 0
@@ -131,7 +132,7 @@ class Canonical:
     def _run(self, root: object) -> bytes:
         stack = self._stack
         entered = self._enter(root)
-        if entered is not None:
+        if entered:
             return entered
         while True:
             frame = stack[-1]
@@ -142,69 +143,83 @@ class Canonical:
                 child = items[frame.count]
                 frame.count += 1
                 if type(child) in ATOMS:
-                    out.append(self._atom(child))
-                    continue
-                if unordered:
-                    self._forget_since(frame)
-                form = self._seen(child, frame)
-                if form is None:
-                    form = self._enter(child)
-                    if form is None:
+                    form = self._atom(child)
+                else:
+                    if unordered:
+                        self._forget_since(frame)
+                    form = self._seen(child, frame) or self._enter(child)
+                    if not form:
                         break
-                out.append(form)
+                out.append(form if len(form) <= INLINE_BYTES else long_part(frame, form))
             else:
                 form = self._leave(frame)
                 if not stack:
                     self.plain = frame.plain
                     return form
                 parent = stack[-1]
-                parent.out.append(form)
                 if not frame.plain:
                     parent.plain = False
+                parent.out.append(form if len(form) <= INLINE_BYTES else long_part(parent, form))
                 if frame.relative:
                     parent.relative = True
                 if frame.low < parent.low:
                     parent.low = frame.low
 
-    def _atom(self, value: object) -> bytes:
+    def _atom(self, value: Any) -> bytes:
+        kind = type(value)
+        is_long = (kind is str or kind is bytes) and len(value) > INLINE_BYTES
+        if is_long:  # one text in ten thousand places is written once
+            known = self._memo.get(id(value))
+            if known is not None and known[2]:
+                return known[1]
         form = dumps_or_nothing(value)
         if not form:  # beyond 2 GiB
             self.plain = False
             data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
-            form = b"@" + dumps(type(value).__name__, 2) + _buffer_form(Buffer(data))
+            form = b"@" + dumps(kind.__name__, 2) + buffer_form(Buffer(data))
         if self._budget is not None:
             self._spend(len(form))
+        if is_long:
+            self._remember_plain(value, form)
         return form
 
-    def _seen(self, child: object, frame: Frame) -> bytes | None:
-        """The form of an object that was met before, or None."""
+    def _remember_plain(self, value: object, form: bytes) -> None:
+        """Remember a form that other builtins may hold as it is; when these grow too many, only its hash."""
+        self._plain_bytes += len(form)
+        keep = self._plain_bytes <= FLAT_BYTES
+        self._memo[id(value)] = (value, form, True) if keep else (value, short(form), None)
+
+    def _seen(self, child: object, frame: Frame) -> bytes:
+        """The form of an object that was met before, or b""."""
         key = id(child)
         known = self._memo.get(key)
         if known is not None:
-            if not known[2]:
+            if known[2] is False:
                 frame.plain = False
+            if known[2] is None and frame.plain:
+                return b""  # only its hash was kept
             if key in self._relative:
                 frame.relative = True
             return known[1]
         number = self._open.get(key)
         if number is None:
-            return None
+            return b""
         frame.plain = False
         if number < frame.low:
             frame.low = number
         # Negative for a part of this container that was written in full but whose cycle isn't finished.
         return b"^" + (frame.number - number).to_bytes(4, "little", signed=True)
 
-    def _enter(self, value: object) -> bytes | None:
-        """The form of `value` if it can be written at once; else None, and it has a frame on the stack."""
+    def _enter(self, value: object) -> bytes:
+        """The form of `value` if it can be written at once; else b"", and it has a frame on the stack."""
         kind: Any = type(value)
         if kind in CONTAINERS:
             if len(self._stack) <= _WALK_DEPTH and is_plain((value,), self._budget):
                 form = dumps_or_nothing(value)
                 if form and len(form) <= FLAT_BYTES:
                     self._spend(len(form))
-                    if len(form) > _INLINE_BYTES:
-                        self._memo[id(value)] = (value, form, True)
+                    if len(form) > INLINE_BYTES:
+                        self._remember_plain(value, form)
                     return form
             items = _children(kind, value)
             what: Any = value
@@ -213,13 +228,15 @@ class Canonical:
                 self._stack[-1].plain = False
             if kind is Buffer:
                 self._spend(value.size_bytes)  # type: ignore[attr-defined]
-                return _buffer_form(value)  # type: ignore[arg-type]
+                return buffer_form(value)  # type: ignore[arg-type]
             what = self._take_apart(value, kind)
             kind = type(what)
             if kind is Parts:
                 form = self._at_once(what)
                 if form:
-                    self._memo[id(value)] = (value, form, False)
+                    # To remember a million small instances would cost more than to write those that come again.
+                    if what.name != "instance" or len(form) > _FORGOTTEN_BYTES:
+                        self._memo[id(value)] = (value, form, False)
                     return form
                 items = list(what.parts)
             elif kind is Attributes:
@@ -232,7 +249,7 @@ class Canonical:
         self._stack.append(Frame(kind, items, what, number, len(self._relative)))
         self._trail.append(value)
         self._open[id(value)] = number
-        return None
+        return b""
 
     def _at_once(self, what: Parts) -> bytes:
         """The form of parts that are all atoms, few atoms together, or known; else b"".
@@ -243,7 +260,7 @@ class Canonical:
         for part in what.parts:
             kind: Any = type(part)
             if kind in ATOMS:
-                form = self._atom(part)
+                form = short(self._atom(part))
             elif kind is Attributes or kind is tuple:
                 held: Any = part.items if kind is Attributes else part  # type: ignore[attr-defined]
                 if type(held) is dict:
@@ -251,37 +268,41 @@ class Canonical:
                         return b""
                 elif type(held) is not tuple or not set(map(type, held)) <= ATOMS:
                     return b""
-                form = self._atom(held)
-                if len(form) > _INLINE_BYTES:
+                form = dumps_or_nothing(held)
+                if not 0 < len(form) <= INLINE_BYTES:
                     return b""
+                self._spend(len(form))
             elif kind is Buffer:
                 self._spend(part.size_bytes)  # type: ignore[attr-defined]
-                form = _buffer_form(part)  # type: ignore[arg-type]
+                form = buffer_form(part)  # type: ignore[arg-type]
             else:
                 known = self._memo.get(id(part))
                 if known is None or id(part) in self._relative:
                     return b""
-                form = known[1]
+                form = short(known[1])
             forms.append(form)
-        return _short(b"@(" + _size(len(forms) + 1) + dumps(what.name, 2) + b"".join(forms))
+        return short(b"@(" + size(len(forms) + 1) + dumps(what.name, 2) + b"".join(forms))
 
     def _leave(self, frame: Frame) -> bytes:
         """The form of the topmost container, which is complete."""
         kind = frame.kind
+        out = frame.out
+        if frame.plain and sum(map(len, out)) + (2 if kind is dict else 5) > FLAT_BYTES:
+            frame.plain = False
+        if not frame.plain:
+            out = all_short(out)
         if kind in UNORDERED:
             self._forget_since(frame)
-            frame.out.sort()
-        body = b"".join(frame.out)
+            out.sort()
+        body = b"".join(out)
         if kind is dict or kind is Attributes:
             form = b"{" + body + b"0"
         elif kind is Parts:
-            form = b"@(" + _size(len(frame.out) + 1) + dumps(frame.value.name, 2) + body  # type: ignore[attr-defined]
+            form = b"@(" + size(len(out) + 1) + dumps(frame.value.name, 2) + body  # type: ignore[attr-defined]
         else:
-            form = _HEADS[kind] + _size(len(frame.out)) + body
-        if len(form) > FLAT_BYTES:
-            frame.plain = False
+            form = _HEADS[kind] + size(len(out)) + body
         if not frame.plain:
-            form = _short(form)
+            form = short(form)
         self._stack.pop()
         if frame.low >= frame.number:
             self._close(frame, form)
@@ -292,14 +313,17 @@ class Canonical:
         trail = self._trail
         first = frame.number
         value = trail[first]
-        self._memo[id(value)] = (value, form, frame.plain)
+        if frame.plain:
+            self._remember_plain(value, form)
+        else:
+            self._memo[id(value)] = (value, form, False)
         if len(trail) > first + 1:
             frame.relative = True
             root = hash_long(form)
             for number in range(first + 1, len(trail)):
                 member = trail[number]
                 del self._open[id(member)]
-                self._memo[id(member)] = (member, b"&" + _size(number - first) + root, False)
+                self._memo[id(member)] = (member, b"&" + size(number - first) + root, False)
                 self._relative[id(member)] = None
         if frame.relative:
             self._relative[id(value)] = None
@@ -356,20 +380,3 @@ class Canonical:
 def _children(kind: type, value: Any) -> list[Any]:
     # `list` first: one step under the interpreter's lock, so another thread can't change the dict under us.
     return [part for item in list(value.items()) for part in item] if kind is dict else list(value)
-
-
-def _short(form: bytes) -> bytes:
-    return form if len(form) <= _INLINE_BYTES else b"H" + hash_long(form)
-
-
-def _size(number: int) -> bytes:
-    return number.to_bytes(4, "little")
-
-
-def _buffer_form(buffer: Buffer) -> bytes:
-    length = buffer.size_bytes.to_bytes(8, "little")
-    if buffer.hash is not None:
-        return b"B" + length + buffer.hash
-    if buffer.size_bytes <= _RAW_BYTES:
-        return b"b" + length + b"".join(buffer.pieces)
-    return b"B" + length + hash_pieces(buffer.pieces, buffer.size_bytes)

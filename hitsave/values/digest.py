@@ -45,6 +45,8 @@ _FAST_OR_ATOM = ATOMS | _FAST
 
 FLAT_BYTES = 1 << 26  # a container whose marshalled form is longer is composed of the digests of its parts
 BIG_BYTES = 1 << 20  # an argument of type bytes that is longer is hashed in place
+TEXTS = frozenset({str, bytes})
+_SAMPLED = 64
 _MAX_NODES = 1 << 22
 _MAX_DEPTH = 100
 _LONG_BYTES = 1 << 16
@@ -125,7 +127,8 @@ def check_hashers(hashers: Hashers) -> None:
 def is_plain(values: tuple[object, ...], budget: int | None = None) -> bool:
     """Whether `values` are builtins all the way down and few enough, so that marshal may write them.
 
-    False for what merely might not be: deeper than 100 levels, cyclic, millions of items, or more than `budget`.
+    False for what merely might not be: deeper than 100 levels, cyclic, millions of items, more than `budget`. And for
+    what holds so much text, some of it perhaps in many places, that it had better be written piece by piece.
     """
     level: tuple[object, ...] | list[object] = values
     nodes_left = _MAX_NODES if budget is None else min(budget, _MAX_NODES)
@@ -133,6 +136,8 @@ def is_plain(values: tuple[object, ...], budget: int | None = None) -> bool:
         try:
             kinds = set(map(type, level))
         except TypeError:  # a class without a hash, by grace of its metaclass
+            return False
+        if len(level) > _SAMPLED and not kinds.isdisjoint(TEXTS) and estimated_bytes(level) > FLAT_BYTES:
             return False
         if kinds <= ATOMS:
             return True
@@ -144,6 +149,12 @@ def is_plain(values: tuple[object, ...], budget: int | None = None) -> bool:
         if nodes_left < 0:
             return False
     return False
+
+
+def estimated_bytes(values: tuple[object, ...] | list[object]) -> int:
+    """About how much text and bytes `values` hold, from every n-th of them: one long text may be in many places."""
+    step = max(1, len(values) // _SAMPLED)
+    return step * sum([len(value) for value in values[::step] if isinstance(value, (str, bytes))])
 
 
 def is_big(value: object) -> bool:

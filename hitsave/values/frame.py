@@ -17,7 +17,7 @@ _MAX_LABELS = 40
 class Frame:
     """A container that is being written."""
 
-    __slots__ = ("count", "items", "kind", "known", "low", "number", "out", "plain", "relative", "value")
+    __slots__ = ("count", "items", "kind", "known", "long_bytes", "low", "number", "out", "plain", "relative", "value")
 
     def __init__(self, kind: Any, items: list[Any], value: object, number: int, known: int) -> None:
         self.kind = kind  # a builtin container type, or one of Parts, Attributes, Unordered
@@ -28,6 +28,7 @@ class Frame:
         self.known = known  # how much of `Canonical._relative` was there before it
         self.relative = False  # whether its form depends on where a cycle inside it was entered
         self.count = 0  # children taken so far
+        self.long_bytes = 0  # in forms of children that are long
         self.out: list[bytes] = []
         self.plain = kind in CONTAINERS  # builtins all the way down, as far as we have seen
 

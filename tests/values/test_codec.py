@@ -149,6 +149,15 @@ def test_one_list_in_two_places_is_one_list_after_it() -> None:
         assert first is second
 
 
+def test_a_long_text_in_many_places_is_stored_once() -> None:
+    text = "a" * 100_000
+    for value in ([{"text": text, "n": n} for n in range(500)], [Point(text, n) for n in range(500)], [text] * 500):
+        blob = stored(value)
+        assert blob.size_bytes < 200_000
+        assert digest(decode(blob)) == digest(value)
+    assert encode([{"text": text + str(n)} for n in range(500)]).codec == "plain-1"
+
+
 def test_a_list_that_holds_itself_comes_back() -> None:
     value: list[Any] = [1]
     value.append(value)

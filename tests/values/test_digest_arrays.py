@@ -10,6 +10,7 @@ import pytest
 
 from tests.values.samples import Plain, digest
 
+masked: Any = np.ma.array
 DIFFERENT: list[Any] = [
     *(
         np.zeros(3),
@@ -57,9 +58,9 @@ DIFFERENT: list[Any] = [
     ),
     *(np.dtype("f8"), np.dtype("f4"), np.dtype([("a", "f8")]), np.float64, np.float32, np.add, np.subtract),
     *(
-        np.ma.array([1, 2]),
-        np.ma.array([1, 2], mask=[False, True]),
-        np.ma.array([1, 2], mask=[False, True], fill_value=7),
+        masked([1, 2]),
+        masked([1, 2], mask=[False, True]),
+        masked([1, 2], mask=[False, True], fill_value=7),
     ),
     *(np.array([0.0] * 3).view(np.recarray), np.zeros(3).view(np.recarray).reshape(3, 1)),
     *(

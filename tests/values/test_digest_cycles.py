@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -133,6 +135,21 @@ def test_shared_parts_cost_their_size_once(leaf: object) -> None:
     started = time.process_time()
     digest(value)
     assert time.process_time() - started < 30  # written out it would be 2**200 items
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda text: {"text": text}, lambda text: Plain(text=text)], ids=["plain", "instance"]
+)
+def test_a_long_text_in_many_places_is_written_once(wrap: Callable[[str], object]) -> None:
+    text = "a" * 3_000_000
+    tracemalloc.start()
+    try:
+        digest([wrap(text) for _ in range(2000)])  # written out it would be 6 GB
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000_000
+    assert digest([wrap(text)] * 3) == digest([wrap("".join([text])), wrap(text + ""), wrap(text[:])])
 
 
 def test_a_graph_of_many_nodes_costs_its_edges_once() -> None:

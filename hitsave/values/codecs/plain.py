@@ -18,7 +18,7 @@ from gc import get_referents
 from marshal import loads
 
 from hitsave.errors import StoreError
-from hitsave.values.digest import ATOMS, CONTAINERS, dumps_or_nothing, has_sorted_sets
+from hitsave.values.digest import ATOMS, CONTAINERS, TEXTS, dumps_or_nothing, estimated_bytes, has_sorted_sets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ version = 1
 _MUTABLE = frozenset({list, dict, set})
 _MAX_NODES = 1 << 24
 _MAX_DEPTH = 200
+_REPEATED_BYTES = 1 << 20
 
 
 def is_plain_tree(value: object, seen: set[int]) -> bool:
@@ -41,6 +42,8 @@ def is_plain_tree(value: object, seen: set[int]) -> bool:
     nodes = 0
     for _ in range(_MAX_DEPTH):
         kinds = set(map(type, level))
+        if not kinds.isdisjoint(TEXTS) and repeats_text(level):
+            return False
         if kinds <= ATOMS:
             return True
         if not kinds <= ATOMS | CONTAINERS:
@@ -56,6 +59,15 @@ def is_plain_tree(value: object, seen: set[int]) -> bool:
         if nodes > _MAX_NODES:
             return False
     return False
+
+
+def repeats_text(values: Any) -> bool:
+    """Whether much of the text in `values` is there more than once: marshal would write it each time, pickle once."""
+    if estimated_bytes(values) < _REPEATED_BYTES:
+        return False
+    texts = [value for value in values if isinstance(value, (str, bytes))]
+    different = {id(text): len(text) for text in texts}
+    return sum(map(len, texts)) > 2 * sum(different.values()) + _REPEATED_BYTES
 
 
 def dump(value: object, _: object = None) -> list[bytes] | None:

@@ -25,7 +25,7 @@ from marshal import loads
 from hitsave.errors import StoreError
 from hitsave.values.codecs import kinds
 from hitsave.values.codecs.framing import frame, unframe
-from hitsave.values.codecs.plain import is_plain_tree, marshalled
+from hitsave.values.codecs.plain import is_plain_tree, marshalled, repeats_text
 from hitsave.values.digest import ATOMS, CONTAINERS
 from hitsave.values.naming import package_name
 
@@ -40,6 +40,7 @@ version = 1
 
 _MAX_NODES = 1_000_000
 _MAX_DEPTH = 100
+_LONG_TEXT = 1000
 _TAGS: dict[type, str] = {list: "[", tuple: "(", dict: "{", set: "<", frozenset: ">"}
 _BEHIND = {"npy": "arrays", "arrow": "arrow", "tensor": "tensors"}
 _TAG_OF_PACKAGE = {"numpy": "npy", "pyarrow": "arrow", "polars": "arrow", "torch": "tensor"}
@@ -50,6 +51,8 @@ def dump(value: Any, modules: ModuleNames | None = None) -> list[Any] | None:
     taking = _Taking(modules)
     try:
         node = taking.node(value, 0)
+        if repeats_text(taking.texts):
+            return None
     except kinds.Unfit:
         return None
     head = marshalled(node)
@@ -71,10 +74,13 @@ class _Taking:
         self._seen: set[int] = set()  # ids of mutable objects …
         self._kept: list[object] = []  # … and those objects, since parts are made for the occasion: their ids must last
         self._nodes = 0
+        self.texts: list[str | bytes] = []  # the long ones, each time they are met
 
     def node(self, value: Any, depth: int) -> Any:
         kind: Any = type(value)
         if kind in ATOMS:
+            if (kind is str or kind is bytes) and len(value) > _LONG_TEXT:
+                self.texts.append(value)
             return value
         self._nodes += 1
         if depth > _MAX_DEPTH or self._nodes > _MAX_NODES:
@@ -112,6 +118,8 @@ class _Taking:
                 if not seen.isdisjoint(self._seen):
                     raise kinds.Unfit
                 self._seen |= seen
+                parts = value.values() if kind is dict else value
+                self.texts += [part for part in parts if isinstance(part, (str, bytes)) and len(part) > _LONG_TEXT]
                 return ("=", value)
         if kind is not tuple and kind is not frozenset:
             self.once(value)
