@@ -95,9 +95,15 @@ class DiskModules:
             except OSError:
                 continue
             for stem, extension, entry in listed:
-                if extension == ".py" and stem.isidentifier() and stem != "__init__":
-                    found.add(stem)
-                elif not extension and stem.isidentifier() and stem != "__pycache__" and entry.is_dir():
+                if (
+                    extension == ".py"
+                    and stem.isidentifier()
+                    and stem != "__init__"
+                    or not extension
+                    and stem.isidentifier()
+                    and stem != "__pycache__"
+                    and entry.is_dir()
+                ):
                     found.add(stem)
         return sorted(f"{package}.{name}" if package else name for name in found)
 

@@ -19,16 +19,18 @@ _CALLING = frozenset(
 )
 
 # Outside callables that keep a function they are given, and don't call it.
-_KEEPERS = frozenset(
-    "functools.partial functools.partialmethod builtins.dict builtins.list builtins.tuple builtins.set builtins.frozenset "
-    "builtins.len builtins.id builtins.callable builtins.isinstance builtins.staticmethod builtins.classmethod "
-    "builtins.property types.MappingProxyType types.SimpleNamespace weakref.ref collections.OrderedDict "
-    "dataclasses.field operator.itemgetter typing.cast".split()
-)
+_KEEPERS = frozenset({
+    "functools.partial", "functools.partialmethod", "builtins.dict", "builtins.list", "builtins.tuple",
+    "builtins.set", "builtins.frozenset", "builtins.len", "builtins.id", "builtins.callable", "builtins.isinstance",
+    "builtins.staticmethod", "builtins.classmethod", "builtins.property", "types.MappingProxyType",
+    "types.SimpleNamespace", "weakref.ref", "collections.OrderedDict", "dataclasses.field", "operator.itemgetter",
+    "typing.cast",
+})  # fmt: skip
 
-PICKLERS = frozenset(
-    "copy pickle _pickle copyreg shelve multiprocessing concurrent dill cloudpickle joblib dask ray distributed loky".split()
-)
+PICKLERS = frozenset({
+    "copy", "pickle", "_pickle", "copyreg", "shelve", "multiprocessing", "concurrent", "dill", "cloudpickle",
+    "joblib", "dask", "ray", "distributed", "loky",
+})  # fmt: skip
 
 
 class Edges:

@@ -6,7 +6,8 @@ import ast
 from ast import Attribute, Constant, Load, Name
 from typing import Any
 
-from hitsave.analysis.scopes import PARAMETER, PLAIN_LOCALS, RECEIVER, UNKNOWN, part_of
+from hitsave.analysis.chains import part_of
+from hitsave.analysis.scopes import PLAIN_LOCALS, UNKNOWN
 from hitsave.analysis.summary import CALLED, CALLS_UNKNOWN, CALLS_UNKNOWN_NESTED, CHECK, GENERATOR, LOOKED, READ
 from hitsave.analysis.walker import HANDLERS, SPECIAL, Walker, ends_of_text, handles
 
@@ -148,11 +149,12 @@ def arguments(w: Walker, node: ast.Call, callee: str | None, *, looked: bool = F
 
 # Builtins that do with what they are given what Python itself would: nothing to note about it. `type` stands out, since
 # `type(self)(…)` makes another.
-_TAKES_NOTHING = frozenset(
-    "isinstance issubclass len str int float bool repr ascii print id hash abs round ord chr callable hasattr getattr "
-    "setattr delattr range bytes complex divmod ValueError TypeError KeyError RuntimeError "
-    "AttributeError IndexError ImportError OSError Exception NotImplementedError AssertionError super".split()
-)
+_TAKES_NOTHING = frozenset({
+    "isinstance", "issubclass", "len", "str", "int", "float", "bool", "repr", "ascii", "print", "id", "hash", "abs",
+    "round", "ord", "chr", "callable", "hasattr", "getattr", "setattr", "delattr", "range", "bytes", "complex",
+    "divmod", "ValueError", "TypeError", "KeyError", "RuntimeError", "AttributeError", "IndexError", "ImportError",
+    "OSError", "Exception", "NotImplementedError", "AssertionError", "super",
+})  # fmt: skip
 
 
 @handles("Starred")
@@ -337,102 +339,6 @@ def note_return(w: Walker, value: ast.expr, chain: str | None) -> None:
     if frame.returns is None:
         frame.returns = set()
     frame.returns.add(chain or "?")
-
-
-@handles("Lambda")
-def _lambda(w: Walker, node: ast.Lambda) -> None:
-    w.emit("lambda:")
-    parameters(w, node.args)
-    saved = w.enter()
-    bind_parameters(w, node.args, receiver=False)
-    w.visit(node.body)
-    w.leave(saved)
-
-
-@handles("ListComp", "SetComp", "GeneratorExp")
-def _comprehension(w: Walker, node: Any) -> None:
-    w.emit(f"{node.__class__.__name__}:")
-    saved = _enter_generators(w, node.generators)
-    w.visit(node.elt)
-    w.leave(saved)
-
-
-@handles("DictComp")
-def _dict_comprehension(w: Walker, node: ast.DictComp) -> None:
-    w.emit("{:")
-    saved = _enter_generators(w, node.generators)
-    w.visit(node.key)
-    w.visit(node.value)
-    w.leave(saved)
-
-
-def _enter_generators(w: Walker, generators: list[ast.comprehension]) -> Any:
-    chain = w.visit(generators[0].iter)  # the first iterable belongs to the scope around
-    saved = w.enter(is_function=False)
-    w.frame.is_comprehension = True
-    w.inside = saved[3]
-    for number, generator in enumerate(generators):
-        w.emit("async.for" if generator.is_async else "for.")
-        if number:
-            chain = w.visit(generator.iter)
-        bind_target(w, generator.target, part_of(chain))
-        w.visit_all(generator.ifs)
-    return saved
-
-
-def bind_target(w: Walker, target: Any, held: str) -> None:
-    """Bind the target of a comprehension."""
-    if target.__class__ is Name:
-        w.emit(target.id)
-        w.frame.bind(target.id, held)
-    elif target.__class__ in (ast.Tuple, ast.List):
-        w.emit("(,")
-        for element in target.elts:
-            bind_target(w, element, held)
-        w.emit(";")
-    elif target.__class__ is ast.Starred:
-        w.emit("*:")
-        bind_target(w, target.value, held)
-    else:
-        w.visit(target)
-
-
-def parameters(w: Walker, node: ast.arguments) -> None:
-    """Tokens of a signature; defaults count in the scope around. Annotations go to the walker's annotations."""
-    emit = w.emit
-    positional = node.posonlyargs + node.args
-    first_default = len(positional) - len(node.defaults)
-    for number, parameter in enumerate(positional):
-        emit(parameter.arg)
-        if number >= first_default:
-            emit("=")
-            w.visit(node.defaults[number - first_default])
-        if number == len(node.posonlyargs) - 1:
-            emit("/:")
-    if node.vararg is not None:
-        emit("*" + node.vararg.arg)
-    elif node.kwonlyargs:
-        emit("*:")
-    for parameter, default in zip(node.kwonlyargs, node.kw_defaults):  # noqa: B905 - as above
-        emit(parameter.arg)
-        if default is not None:
-            emit("=")
-            w.visit(default)
-    if node.kwarg is not None:
-        emit("**" + node.kwarg.arg)
-    emit(";")
-
-
-def bind_parameters(w: Walker, node: ast.arguments, *, receiver: bool) -> None:
-    """Bind the parameters in the scope just entered; the first is `self` or `cls` if `receiver`."""
-    bound = w.frame.bound
-    for parameter in node.posonlyargs + node.args + node.kwonlyargs:
-        bound[parameter.arg] = PARAMETER
-    for variable in (node.vararg, node.kwarg):
-        if variable is not None:
-            bound[variable.arg] = PARAMETER
-    if receiver and (first := (node.posonlyargs + node.args)[:1]):
-        bound[first[0].arg] = RECEIVER
 
 
 def text_ends(w: Walker, node: ast.expr) -> tuple[str, str]:

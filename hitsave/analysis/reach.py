@@ -38,10 +38,11 @@ EARLIER = 5  # named by what may have run earlier in this process, and left stat
 UNCUT = 6  # may have run when modules were imported, or runs out of sight: its body counts whether it ran or not
 
 # Methods that outside code is wont to call on objects it is given.
-PROTOCOL = frozenset(
-    "write writelines flush read readline readlines readinto seek tell close closed fileno isatty keys values items get "
-    "acquire release send throw run start emit handle update append encode decode name mode".split()
-)
+PROTOCOL = frozenset({
+    "write", "writelines", "flush", "read", "readline", "readlines", "readinto", "seek", "tell", "close", "closed",
+    "fileno", "isatty", "keys", "values", "items", "get", "acquire", "release", "send", "throw", "run", "start",
+    "emit", "handle", "update", "append", "encode", "decode", "name", "mode",
+})  # fmt: skip
 CONSTRUCTORS = frozenset({
     "__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__prepare__", "__attrs_post_init__",
 })  # fmt: skip

@@ -25,7 +25,21 @@ BUILTINS = frozenset(vars(builtins))
 # Calling these gives an object whose methods are not the project's.
 PLAIN_TYPES = frozenset(
     f"builtins.{name}"
-    for name in "str bytes bytearray list dict set tuple frozenset int float complex bool range".split()
+    for name in [
+        "str",
+        "bytes",
+        "bytearray",
+        "list",
+        "dict",
+        "set",
+        "tuple",
+        "frozenset",
+        "int",
+        "float",
+        "complex",
+        "bool",
+        "range",
+    ]
 ) | {"re.compile", "collections.deque", "collections.Counter", "collections.OrderedDict", "collections.defaultdict"}
 
 

@@ -8,15 +8,15 @@ skipped on the way out, since methods don't see them.
 
 from __future__ import annotations
 
+from hitsave.analysis.chains import attributes_of, cut, join, root_of
+from hitsave.analysis.region import Region
 from hitsave.analysis.summary import (
     CALLED,
     CALLS_UNKNOWN,
     CALLS_UNKNOWN_NESTED,
     MUTATES_ARGUMENT,
     MUTATES_UNKNOWN,
-    NO_FACTS,
     READ,
-    Facts,
 )
 
 # What a local name is bound to, as far as one look at its bindings tells: a parameter, `self` or `cls`, a fresh object
@@ -33,68 +33,6 @@ _MOST_STEPS = 4
 BUILTIN_METHODS = frozenset(
     name for kind in (str, bytes, list, dict, set, tuple, int, float, frozenset) for name in vars(kind)
 ) | {"appendleft", "popleft", "write", "read", "close", "debug", "info", "warning", "error", "match", "group", "sub"}
-
-
-class Region:
-    """What is gathered for the `Facts` of one region."""
-
-    __slots__ = (
-        "attributes",
-        "flags",
-        "keys",
-        "opaque",
-        "own",
-        "parent",
-        "passed",
-        "patterns",
-        "reads",
-        "returns",
-        "texts",
-        "writes",
-    )
-
-    def __init__(self) -> None:
-        self.reads: dict[str, int] = {}
-        self.attributes: set[str] = set()
-        self.own: set[str] = set()
-        self.parent: set[str] = set()
-        self.passed: set[tuple[str, str]] = set()
-        self.writes: set[str] = set()
-        self.keys: set[tuple[str, str]] = set()
-        self.patterns: set[tuple[str, str, str, int]] = set()
-        self.opaque: set[tuple[str, int]] = set()
-        self.returns: set[str] = set()
-        self.texts: tuple[str, ...] = ()
-        self.flags = 0
-
-    def facts(self) -> Facts:
-        """The facts gathered, frozen."""
-        if not (
-            self.reads
-            or self.attributes
-            or self.own
-            or self.writes
-            or self.flags
-            or self.keys
-            or self.opaque
-            or self.returns
-            or self.texts
-        ):
-            return NO_FACTS  # whatever else there is comes with one of these
-        return Facts(
-            tuple(self.reads.items()),
-            tuple(sorted(self.attributes)) if self.attributes else (),
-            tuple(sorted(self.own)) if self.own else (),
-            tuple(sorted(self.parent)) if self.parent else (),
-            tuple(sorted(self.passed)) if self.passed else (),
-            tuple(sorted(self.writes)) if self.writes else (),
-            tuple(sorted(self.keys)) if self.keys else (),
-            tuple(sorted(self.patterns)) if self.patterns else (),
-            tuple(sorted(self.opaque)) if self.opaque else (),
-            self.flags,
-            tuple(sorted(self.returns)) if self.returns else (),
-            self.texts,
-        )
 
 
 class Frame:
@@ -274,7 +212,7 @@ class Frame:
     def _read_local(self, chain: str, info: int, region: Region, target: dict[str, int]) -> None:
         for kind, moved in self._expand(chain):
             if not kind:
-                moved, rest = _cut(moved)
+                moved, rest = cut(moved)
                 known = target.get(moved)
                 target[moved] = info if known is None else known | info & 255
                 if rest:
@@ -380,56 +318,9 @@ class BodyFrame(Frame):
         self.names.setdefault(name, []).append(kind)
 
 
-def root_of(chain: str) -> str:
-    """The name a chain starts with."""
-    root = chain.partition(".")[0]
-    return root.rstrip("()[]") if root[-1:] in ")]" else root
-
-
-def attributes_of(rest: str) -> list[str]:
-    """The attribute names in the part of a chain after its root."""
-    if not rest:
-        return []
-    return [name for part in rest.split(".") if (name := part.rstrip("()[]"))]
-
-
 def _ends(kind: str, name: str) -> tuple[str, str]:
     """What is known of a name held in a local of this kind: its (prefix, suffix), or ("$", parameter)."""
     if kind[0] == "$":
         start, _, end = kind[1:].partition("|")
         return start, end
     return ("$", name) if kind == PARAMETER else ("", "")
-
-
-def _extend(reference: str, rest: str) -> str:
-    """`@module|name` followed by the rest of a chain."""
-    return reference + (rest[1:] if reference[-1] == "|" and rest[:1] == "." else rest)
-
-
-def join(chain: str, rest: str) -> str | None:
-    """`chain` followed by `rest`; None where the chain's end is of no known kind any more."""
-    if not rest:
-        return chain
-    if chain[-1] in ")]" and rest[0] in "([":
-        return None
-    if chain[0] == "@" and chain[-1] == "|" and rest[0] in "([":
-        return None
-    return _extend(chain, rest)
-
-
-def _cut(chain: str) -> tuple[str, str]:
-    """A chain up to its second call or item, and the rest: what comes after two unknown steps is anybody's."""
-    if chain.count("(") + chain.count("[") < 2:
-        return chain, ""
-    first = min([i for i in (chain.find("()"), chain.find("[]")) if i >= 0])
-    second = min([i for i in (chain.find("()", first + 2), chain.find("[]", first + 2)) if i >= 0])
-    return chain[:second], chain[second:]
-
-
-def part_of(chain: str | None) -> str:
-    """The kind of a local that holds an element of what a chain names."""
-    if chain is None:
-        return UNKNOWN
-    if chain[-1] in ")]":
-        chain = chain[:-2]
-    return f"~{chain}[]" if "(" not in chain and "[" not in chain and chain[-1] != "|" else UNKNOWN

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Methods of the builtin containers (and of most registries) that change their object.
-MUTATORS = frozenset(
-    "add append appendleft clear difference_update discard extend extendleft insert intersection_update move_to_end pop "
-    "popitem popleft register remove reverse rotate setdefault sort subtract symmetric_difference_update update "
-    "__setitem__ __delitem__ put put_nowait".split()
-)
+MUTATORS = frozenset({
+    "add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "extendleft", "insert",
+    "intersection_update", "move_to_end", "pop", "popitem", "popleft", "register", "remove", "reverse", "rotate",
+    "setdefault", "sort", "subtract", "symmetric_difference_update", "update", "__setitem__", "__delitem__", "put",
+    "put_nowait",
+})  # fmt: skip
 
 
 def _special(*names: str) -> Callable[[Callable[[Walker, ast.Call, str], str | None]], object]:

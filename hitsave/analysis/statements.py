@@ -6,35 +6,14 @@ import ast
 from ast import Attribute, Constant, Name
 from typing import Any
 
-from hitsave.analysis.expressions import bind_parameters, chain_of, note_return, parameters
-from hitsave.analysis.scopes import (
-    FRESH,
-    INNER,
-    LITERAL,
-    PARAMETER,
-    RECEIVER,
-    UNKNOWN,
-    BodyFrame,
-    Frame,
-    Region,
-    part_of,
-    root_of,
-)
-from hitsave.analysis.special import MUTATORS, is_globals, note_store
-from hitsave.analysis.summary import CALLED, CHECK, MUTATES_ARGUMENT, MUTATES_UNKNOWN, READ, REBINDS_CELL, WEAK
-from hitsave.analysis.walker import FILENAME, HANDLERS, Saved, Walker, ends_of_text, handles
-
-_LITERALS = (
-    ast.List,
-    ast.Dict,
-    ast.Set,
-    ast.Tuple,
-    ast.ListComp,
-    ast.SetComp,
-    ast.DictComp,
-    ast.Constant,
-    ast.JoinedStr,
-)
+from hitsave.analysis.annotations import annotation, type_parameters
+from hitsave.analysis.binding import bind, store, store_name
+from hitsave.analysis.chains import part_of, root_of
+from hitsave.analysis.expressions import note_return
+from hitsave.analysis.scopes import PARAMETER, UNKNOWN, BodyFrame
+from hitsave.analysis.special import MUTATORS
+from hitsave.analysis.summary import CHECK, MUTATES_ARGUMENT, READ, REBINDS_CELL, WEAK
+from hitsave.analysis.walker import HANDLERS, Walker, handles
 
 
 def block(w: Walker, statements: list[ast.stmt], *, has_docstring: bool = False) -> None:
@@ -55,104 +34,6 @@ def docstring(body: list[ast.stmt]) -> str | None:
     if first.__class__ is ast.Expr and first.value.__class__ is Constant and isinstance(first.value.value, str):
         return first.value.value
     return None
-
-
-def annotation(w: Walker, node: ast.expr | None, name: str) -> None:
-    """Walk an annotation into the tokens and the region kept for annotations."""
-    if node is None:
-        return
-    emit, tokens, region = w.emit, w.tokens, w.region
-    saved: Saved = (w.frame, w.reads, w.mode, w.inside)
-    w.frame = Frame(None, 2)
-    w.reads, w.mode, w.inside = w.frame.reads, READ, None
-    if w.annotation_region is None:
-        w.annotation_region = Region()
-    w.tokens, w.region = w.annotations, w.annotation_region
-    w.emit = w.tokens.append
-    w.emit(name + ":")
-    text = node.value if isinstance(node, Constant) else None
-    if isinstance(text, str):
-        try:
-            node = ast.parse(text.strip(), FILENAME, mode="eval").body  # a quoted annotation means what it says
-        except (SyntaxError, ValueError):
-            w.emit(repr(text))
-    w.visit(node)
-    w.leave(saved)
-    w.emit, w.tokens, w.region = emit, tokens, region
-
-
-def annotate_parameters(w: Walker, node: Any) -> None:
-    """Walk the annotations of a signature."""
-    arguments = node.args
-    for parameter in arguments.posonlyargs + arguments.args + arguments.kwonlyargs:
-        if parameter.annotation is not None:
-            annotation(w, parameter.annotation, parameter.arg)
-    for variable in (arguments.vararg, arguments.kwarg):
-        if variable is not None and variable.annotation is not None:
-            annotation(w, variable.annotation, variable.arg)
-    if node.returns is not None:
-        annotation(w, node.returns, "return")
-
-
-def type_parameters(w: Walker, node: Any) -> None:
-    """Bind PEP 695 type parameters as locals of the scope; bounds and defaults count as annotations."""
-    for parameter in getattr(node, "type_params", ()):
-        w.frame.bind(parameter.name, INNER)
-        annotation(w, getattr(parameter, "bound", None), parameter.name)
-        annotation(w, getattr(parameter, "default_value", None), parameter.name)
-
-
-@handles("FunctionDef", "AsyncFunctionDef")
-def _function(w: Walker, node: Any) -> None:
-    """A function nested in another: part of that one's definition."""
-    if w.module_level is not None and w.module_level(node):
-        return
-    for decorator in node.decorator_list:
-        w.emit("@:")
-        callee = w.visit(decorator)
-        if callee is not None and decorator.__class__ is not ast.Call:
-            w.reads[callee] = w.reads.get(callee, node.lineno << 8) | CALLED
-    w.emit(f"{node.__class__.__name__}:")
-    w.emit(node.name)
-    w.frame.bind(node.name, UNKNOWN if node.decorator_list else INNER)
-    parameters(w, node.args)
-    saved = w.enter()
-    w.inside = None
-    level, w.module_level = w.module_level, None
-    bind_parameters(w, node.args, receiver=False)
-    type_parameters(w, node)
-    annotate_parameters(w, node)
-    block(w, node.body, has_docstring=True)
-    w.leave(saved)
-    w.module_level = level
-
-
-@handles("ClassDef")
-def _class(w: Walker, node: ast.ClassDef) -> None:
-    """A class in a function: part of the function's definition."""
-    if w.module_level is not None and w.module_level(node):
-        return
-    for decorator in node.decorator_list:
-        w.emit("@:")
-        w.visit(decorator)
-    w.emit("class:")
-    w.emit(node.name)
-    w.frame.bind(node.name, UNKNOWN)
-    for base in node.bases:
-        w.visit(base)
-    for keyword in node.keywords:
-        w.emit(f"{keyword.arg}=")
-        w.visit(keyword.value)
-    w.emit(")")
-    saved = w.enter(is_class=True, is_function=False)
-    w.inside = None
-    level, w.module_level = w.module_level, None
-    type_parameters(w, node)
-    w.local_classes += 1
-    block(w, node.body, has_docstring=True)
-    w.local_classes -= 1
-    w.leave(saved)
-    w.module_level = level
 
 
 @handles("Return")
@@ -226,96 +107,6 @@ def _visit_update(w: Walker, value: ast.expr, name: str) -> str | None:
         known = reads.get(read)
         reads[read] = info if known is None else known | info & 255
     return chain
-
-
-def bind(w: Walker, name: str, value: ast.expr, chain: str | None) -> None:
-    """Bind a local to what is known of its value."""
-    for kind in kinds_of(value, chain):
-        w.frame.bind(name, kind)
-
-
-def kinds_of(value: ast.expr, chain: str | None) -> list[str]:
-    """The kinds of a local that is bound to an expression; `chain` is what walking it returned."""
-    if chain is not None:
-        if chain.endswith(".__new__()"):
-            return [RECEIVER]  # `object.__new__(cls)`: what `self` is elsewhere
-        return [chain if chain[0] == "@" and chain[-1] not in ")]" else "~" + chain]
-    if ends := ends_of_text(value):
-        is_simple = "|" not in ends[0] + ends[1]
-        return [f"${ends[0]}|{ends[1]}" if is_simple else LITERAL]
-    if is_plain(value):
-        return [LITERAL]
-    kind = value.__class__
-    if kind is ast.IfExp:
-        return _kinds_of_all([value.body, value.orelse])  # type: ignore[attr-defined]
-    if kind is ast.BoolOp:
-        return _kinds_of_all(value.values)  # type: ignore[attr-defined]
-    if kind is ast.NamedExpr:
-        return _kinds_of_all([value.value])  # type: ignore[attr-defined]
-    if kind is ast.Lambda:
-        return [INNER]
-    return [FRESH if kind in (ast.BinOp, ast.UnaryOp, ast.Compare, ast.GeneratorExp) else UNKNOWN]
-
-
-def _kinds_of_all(values: list[ast.expr]) -> list[str]:
-    return [kind for value in values for kind in kinds_of(value, chain_of(value))]
-
-
-def is_plain(value: ast.expr) -> bool:
-    """Is this a literal or a display of a builtin container, so that its methods are Python's own?"""
-    return isinstance(value, _LITERALS) and not (isinstance(value, Constant) and value.value is None)
-
-
-def store(w: Walker, target: Any, held: str = UNKNOWN) -> None:
-    """Walk the target of an assignment, a deletion, a loop, a `with`; names in it are bound to `held`."""
-    kind = target.__class__
-    if kind is Name:
-        w.emit(target.id)
-        w.frame.bind(target.id, held)
-    elif kind is Attribute:
-        w.emit(".=")
-        mode, w.mode = w.mode, WEAK
-        base = w.visit(target.value)
-        w.mode = mode
-        w.emit(target.attr)
-        note_store(w, base, target.attr)
-    elif kind is ast.Subscript:
-        w.emit("[=")
-        if w.frame.__class__ is BodyFrame and is_globals(target.value, w):
-            _store_global(w, target.slice)
-            return
-        mode, w.mode = w.mode, WEAK
-        base = w.visit(target.value)
-        w.mode = mode
-        if base is not None:
-            w.frame.write("~" + base)
-        else:
-            w.region.flags |= MUTATES_UNKNOWN
-        w.visit(target.slice)
-    elif kind is ast.Starred:
-        w.emit("*:")
-        store(w, target.value, held)
-    else:
-        w.emit("(,")
-        for element in target.elts:
-            store(w, element, held)
-        w.emit(";")
-
-
-def _store_global(w: Walker, key: ast.expr) -> None:
-    """`globals()[key] = …` at module level: a binding like any other if the key is a literal."""
-    w.emit("globals:")
-    w.visit(key)
-    if isinstance(key, Constant) and isinstance(key.value, str):
-        w.frame.bind(key.value, UNKNOWN)
-    else:
-        w.frame.write("~globals()[]")
-
-
-def store_name(w: Walker, name: str) -> None:
-    """Bind a name to something unknown."""
-    w.emit(name)
-    w.frame.bind(name, UNKNOWN)
 
 
 @handles("AugAssign")
@@ -526,64 +317,3 @@ def _nonlocal(w: Walker, node: ast.Nonlocal) -> None:
 @handles("Pass", "Break", "Continue")
 def _bare(w: Walker, node: ast.stmt) -> None:
     w.emit(f"{node.__class__.__name__}:")
-
-
-@handles("Match")
-def _match(w: Walker, node: Any) -> None:
-    w.emit("match:")
-    w.visit(node.subject)
-    for case in node.cases:
-        w.emit("case:")
-        w.visit(case.pattern)
-        if case.guard is not None:
-            w.emit("if:")
-            w.visit(case.guard)
-        block(w, case.body)
-    w.emit(";")
-
-
-@handles("MatchValue", "MatchSingleton")
-def _match_value(w: Walker, node: Any) -> None:
-    w.emit("mv:")
-    if isinstance(node, ast.MatchSingleton):
-        w.emit(repr(node.value))
-    else:
-        w.visit(node.value)
-
-
-@handles("MatchSequence", "MatchOr")
-def _match_sequence(w: Walker, node: Any) -> None:
-    w.emit(f"{node.__class__.__name__}:")
-    w.visit_all(node.patterns)
-
-
-@handles("MatchStar", "MatchAs")
-def _match_name(w: Walker, node: Any) -> None:
-    w.emit(f"{node.__class__.__name__}:")
-    if getattr(node, "pattern", None) is not None:
-        w.visit(node.pattern)
-    if node.name is None:
-        w.emit("-:")
-    else:
-        store_name(w, node.name)
-
-
-@handles("MatchMapping")
-def _match_mapping(w: Walker, node: ast.MatchMapping) -> None:
-    w.emit("mm:")
-    w.visit_all(node.keys)
-    w.visit_all(node.patterns)
-    if node.rest is not None:
-        store_name(w, node.rest)
-
-
-@handles("MatchClass")
-def _match_class(w: Walker, node: ast.MatchClass) -> None:
-    w.emit("mc:")
-    mode, w.mode = w.mode, CHECK
-    w.visit(node.cls)
-    w.mode = mode
-    w.visit_all(node.patterns)
-    w.emit(",".join(node.kwd_attrs))
-    w.region.attributes.update(node.kwd_attrs)
-    w.visit_all(node.kwd_patterns)

@@ -18,19 +18,14 @@ import warnings
 from ast import AnnAssign, Assign, ClassDef, Constant, Expr, Name
 from typing import Any
 
-from hitsave.analysis import special  # noqa: F401 - registers its handlers
-from hitsave.analysis.expressions import bind_parameters, constant_token, parameters
+from hitsave.analysis import matching  # noqa: F401 - registers its handlers
+from hitsave.analysis.annotations import annotate_parameters, annotation, type_parameters
+from hitsave.analysis.binding import is_plain
 from hitsave.analysis.exports import Exports
+from hitsave.analysis.expressions import constant_token
+from hitsave.analysis.nested import bind_parameters, parameters
 from hitsave.analysis.scopes import BodyFrame, Frame
-from hitsave.analysis.statements import (
-    annotate_parameters,
-    annotation,
-    block,
-    docstring,
-    is_plain,
-    type_checking_branch,
-    type_parameters,
-)
+from hitsave.analysis.statements import block, docstring, type_checking_branch
 from hitsave.analysis.summary import (
     CALLED,
     COROUTINE,

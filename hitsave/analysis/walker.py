@@ -14,7 +14,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from hitsave.analysis.scopes import BodyFrame, Frame, Region
+from hitsave.analysis.region import Region
+from hitsave.analysis.scopes import BodyFrame, Frame
 from hitsave.analysis.summary import READ
 from hitsave.digest import Digest, digest_text
 
