@@ -31,6 +31,7 @@ def push(
     evaluations = list(local.entries(pattern))
     moved = present = failed = 0
     sent_records: set[tuple[str, str]] = set()
+    before = cloud.uploader.conflicts
     for start in range(0, len(evaluations), 200):
         part = evaluations[start : start + 200]
         keys = tuple(dict.fromkeys(e.key for e in part))
@@ -50,10 +51,9 @@ def push(
             cloud.save(evaluation, blob)
             moved += 1
             _push_records(cloud, local, evaluation.key.fingerprint, sent_records)
-    before = cloud.uploader.conflicts
     cloud.uploader.drain(on_progress)
-    conflicts = cloud.uploader.conflicts - before
-    return Synced(moved - conflicts, present, failed + conflicts)
+    unsent = cloud.uploader.conflicts - before + cloud.waiting()
+    return Synced(max(0, moved - unsent), present, failed + min(unsent, moved))
 
 
 def pull(

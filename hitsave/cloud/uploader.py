@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hitsave.cloud.client import CHUNK, RESUMABLE_FROM, Client
-from hitsave.cloud.outbox import Job, Outbox
+from hitsave.cloud.outbox import CLAIM_S, Job, Outbox
 from hitsave.cloud.signing import Signer
 from hitsave.cloud.transport import Refused, Unreachable
 from hitsave.cloud.trusted import ENTRY_PURPOSE, RECORD_PURPOSE
@@ -94,6 +94,8 @@ class Uploader:
             if wait_s is None:
                 settled += 1
             on_progress(settled, self._outbox.count())
+        # The thread may still have a job in hand that we could not claim.
+        self.flush(CLAIM_S)
         return settled
 
     def _run(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hitsave.cloud.signing import create_team_key, export_team_key, import_team_key
 from hitsave.cloud.store import CloudSettings, CloudStore
 from hitsave.evaluation import Blob, Evaluation
+from hitsave.store.contract import Store
 from tests.services import ThreadServer
 
 MANY = bytes(range(256)) * 1000  # above what travels inline
@@ -27,7 +28,16 @@ class Team:
         create_team_key(str(homes / "ann" / "config"))
         self.line = export_team_key(str(homes / "ann" / "config"))
 
-    def store(self, name: str, *, url: str = "", key: str = "", trusted: bool = True, **settings: Any) -> CloudStore:
+    def store(
+        self,
+        name: str,
+        *,
+        url: str = "",
+        key: str = "",
+        trusted: bool = True,
+        local: Store | None = None,
+        **settings: Any,
+    ) -> CloudStore:
         """A store for the colleague `name`."""
         home = self.homes / name
         if trusted and name != "ann":
@@ -37,7 +47,7 @@ class Team:
             CloudSettings(url or self.server.url, key or self.server.new_key("write", name), **given),
             config_dir=str(home / "config"),
             outbox_dir=str(home / "outbox"),
-            local=settings.pop("local", None),
+            local=local,
         )
         self._open.append(found)
         return found
