@@ -13,19 +13,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
+    from typing import Any
 
 
-def load_ipython_extension(shell: InteractiveShell) -> None:
+def load_ipython_extension(shell: Any) -> None:
     """Called by `%load_ext hitsave`."""
     from hitsave.importhook import install_import_hook
     from hitsave.notebook.magics import HitsaveMagics
 
     install_import_hook()
-    shell.register_magics(HitsaveMagics)
+    magics = HitsaveMagics(shell)
+    shell.register_magic_function(magics.hitsave, "line", "hitsave")
+    shell.register_magic_function(magics.memo, "cell", "memo")
 
 
-def unload_ipython_extension(shell: InteractiveShell) -> None:
+def unload_ipython_extension(shell: Any) -> None:
     """Called by `%unload_ext hitsave`. What is decorated stays decorated."""
     for kind, name in (("line", "hitsave"), ("cell", "memo")):
         shell.magics_manager.magics[kind].pop(name, None)

@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from hitsave.notebook.cell import SHOWN, CannotMemoise, make_function
 
@@ -15,15 +14,12 @@ USAGE = "%hitsave [status | why CALL | off | on]"
 PASSED_ON = "_hitsave_explain"
 
 
-@magics_class
-class HitsaveMagics(Magics):
-    """What hitsave adds to IPython."""
+class HitsaveMagics:
+    """What hitsave adds to the IPython `shell`."""
 
-    @property
-    def _ipython(self) -> Any:
-        return self.shell  # declared as possibly None; with a magic running, it isn't
+    def __init__(self, shell: Any) -> None:
+        self._ipython = shell
 
-    @line_magic
     def hitsave(self, line: str) -> None:
         """What hitsave did in this session, why it did it, and its switch."""
         command, _, rest = line.strip().partition(" ")
@@ -39,7 +35,6 @@ class HitsaveMagics(Magics):
         else:
             raise UsageError(f"{USAGE}: what is {command!r}?")
 
-    @cell_magic
     def memo(self, line: str, cell: str) -> None:
         """Run the cell only if its code or what it reads has changed; else assign what it assigned."""
         from hitsave.decorators import memo

@@ -164,6 +164,13 @@ ENTRY_POINTS: dict[str, list[str]] = {
 }
 
 
+SHARING = """
+def pytest_configure(config):
+    if config.pluginmanager.hasplugin("hitsave"):
+        config.option.hitsave = "shared"
+"""
+
+
 def start(run: Runner, how: str) -> Done:
     stdin = "import hello; hello.main()\n" if how in ("prompt", "standard input") else ""
     return run.python(*ENTRY_POINTS[how], stdin=stdin).ok()
@@ -175,8 +182,8 @@ def test_a_program_started_in_any_way_has_the_same_keys(project: Project, run: R
     project.write({f"{m}.py": IN_A_CHILD.format(method=m) for m in ("fork", "spawn", "forkserver")})
     project.write({"test_hello.py": "import hello\n\ndef test_hello():\n    hello.main()\n"})
     if how == "pytest":
-        run.env["HITSAVE_PYTEST"] = "shared"
-        (project.root / "conftest.py").write_text("")
+        # Where hitsave is installed, its plugin gives each test a store of its own unless told otherwise.
+        project.write({"conftest.py": SHARING})
     first = start(run, "script")
     assert first.lines == ["computing", "result 2"]
     second = start(run, how)
