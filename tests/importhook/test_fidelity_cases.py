@@ -41,23 +41,29 @@ TEXTS = {
 }
 
 PROBE = """
-import m, types
+import types
 def show(code):
     return [code.co_name, getattr(code, "co_qualname", ""), code.co_code.hex(), list(code.co_lines()), code.co_flags,
             [show(c) if isinstance(c, types.CodeType) else (type(c).__name__, repr(c)) for c in code.co_consts]]
-print({k: repr(v) for k, v in vars(m).items() if not k.startswith("__") and not callable(v)}, m.__doc__)
-print(getattr(m, "__annotations__", None))
-print([show(v.__code__) for v in vars(m).values() if isinstance(v, types.FunctionType) and v.__name__ != "_last"])
+for name in NAMES:
+    m = importlib.import_module(name)
+    print(name, {k: repr(v) for k, v in vars(m).items() if k[:2] != "__" and not callable(v)}, repr(m.__doc__),
+          getattr(m, "__annotations__", None),
+          [show(v.__code__) for v in vars(m).values() if isinstance(v, types.FunctionType) and v.__name__ != "_last"])
 """
 
 
-@pytest.mark.parametrize("name", list(TEXTS))
-def test_case_52_texts_compile_as_under_plain_python(tree: Tree, name: str) -> None:
-    for tail in ("", MENTIONED, DECORATED):
-        if name in ("no final newline", "comment only") and not tail:
-            continue
-        (tree.root / "m.py").write_text(TEXTS[name] + tail)
-        assert tree.hooked(PROBE, "-B").ok().stdout == tree.plain(PROBE, "-B").ok().stdout
+def test_case_52_texts_compile_as_under_plain_python(tree: Tree) -> None:
+    names = []
+    for number, (name, text) in enumerate(TEXTS.items()):
+        for kind, tail in (("plain", ""), ("mentioned", MENTIONED), ("decorated", DECORATED)):
+            whole = text + tail if not tail or name not in ("no final newline", "comment only") else text + "\n" + tail
+            (tree.root / f"m{number}_{kind}.py").write_text(whole)
+            names.append(f"m{number}_{kind}")
+    probe = f"NAMES = {names}\n{PROBE}"
+    hooked, plain = tree.hooked(probe, "-B").ok(), tree.plain(probe, "-B").ok()
+    assert len(plain.lines) == 3 * len(TEXTS)
+    assert hooked.lines == plain.lines
 
 
 ENCODED = {
@@ -85,21 +91,27 @@ ENCODED = {
     "too deep": b"x = " + b"(" * 300 + b")" * 300 + b"\n",
 }
 ATTEMPT = """
-try:
-    import m
-    print({k: v for k, v in vars(m).items() if not k.startswith("_")})
-except Exception as error:
-    print(type(error).__name__, error, getattr(error, "lineno", None), getattr(error, "offset", None),
-          getattr(error, "text", None), getattr(error, "filename", None))
+for name in NAMES:
+    try:
+        m = importlib.import_module(name)
+        print(name, {k: v for k, v in vars(m).items() if k[0] != "_"})
+    except Exception as error:
+        print(name, type(error).__name__, ascii(str(error)), getattr(error, "lineno", None),
+              getattr(error, "offset", None), ascii(getattr(error, "text", None)), getattr(error, "filename", None))
 """
 
 
-@pytest.mark.parametrize("name", list(ENCODED))
-def test_case_53_bytes_give_the_same_module_or_the_same_error(tree: Tree, name: str) -> None:
-    for tail in (b"", MENTIONED.encode(), DECORATED.encode()):
-        data = ENCODED[name] + (tail.replace(b"\n", b"\r") if name == "CR" else tail)
-        (tree.root / "m.py").write_bytes(data)
-        assert tree.hooked(ATTEMPT, "-B").ok().stdout == tree.plain(ATTEMPT, "-B").ok().stdout
+def test_case_53_bytes_give_the_same_module_or_the_same_error(tree: Tree) -> None:
+    names = []
+    for number, (name, data) in enumerate(ENCODED.items()):
+        for kind, tail in (("plain", b""), ("mentioned", MENTIONED.encode()), ("decorated", DECORATED.encode())):
+            whole = data + (tail.replace(b"\n", b"\r") if name == "CR" else tail)
+            (tree.root / f"m{number}_{kind}.py").write_bytes(whole)
+            names.append(f"m{number}_{kind}")
+    attempt = f"NAMES = {names}\n{ATTEMPT}"
+    hooked, plain = tree.hooked(attempt, "-B").ok(), tree.plain(attempt, "-B").ok()
+    assert len(plain.lines) == 3 * len(ENCODED)
+    assert hooked.lines == plain.lines
 
 
 BROKEN = {
