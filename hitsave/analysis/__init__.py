@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hitsave.analysis.codebase import Codebase
     from hitsave.analysis.disk import dependencies
     from hitsave.analysis.encode import decode_summary, encode_summary
-    from hitsave.analysis.resolve import Modules
+    from hitsave.analysis.modules import Modules
     from hitsave.analysis.summariser import summarise
     from hitsave.analysis.summary import ModuleSummary
 
@@ -38,7 +38,7 @@ _HOME = {
     "Closure": "closure",
     "Codebase": "codebase",
     "ModuleSummary": "summary",
-    "Modules": "resolve",
+    "Modules": "modules",
     "Widened": "closure",
     "decode_summary": "encode",
     "dependencies": "disk",

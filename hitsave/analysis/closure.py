@@ -31,8 +31,8 @@ class Closure(Record):
     `pairs` are what the fingerprint is made of. `packages` are top-level modules outside the project. `live` are
     module-level names and class attributes that count by their value at call time too; `constants` are those whose
     value is their definition. `functions` are those whose body counts, `classes` those whose shape does. `writers` are
-    (name in `live`, function that may change what it holds), `modules` the project modules that were consulted (a closure
-    made from the same sources of these is the same). `impurities` are (kind, symbol, line).
+    (name in `live`, function that may change what it holds), `modules` the project modules that were consulted (a
+    closure made from the same sources of these is the same). `impurities` are (kind, symbol, line).
     """
 
     start: tuple[Symbol, ...]

@@ -18,7 +18,7 @@ from hitsave.symbol import symbol as symbol_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from hitsave.analysis.resolve import Modules
+    from hitsave.analysis.modules import Modules
     from hitsave.analysis.summary import ModuleSummary
 
 # Walks that are kept, so that an edit which changes digests alone leaves their closures standing.

@@ -58,7 +58,7 @@ class DiskModules:
         return self._names[key]
 
     def _watch(self, folder: str) -> None:
-        """Notice when something appears in `folder`, or, if there is no such folder, in the first above that is there."""
+        """Notice when something appears in `folder`, or, if there is no such folder, in the first one above it."""
         while folder not in self._folders:
             stamp = _stamp(folder)
             self._folders[folder] = stamp

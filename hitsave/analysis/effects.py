@@ -34,8 +34,8 @@ Contributor = Entity | int
 
 # Statements that call these change nothing that a result can depend on, or nothing but what is printed.
 _QUIET_CALLS = (
-    "builtins.", "logging.", "warnings.", "atexit.", "signal.", "faulthandler.", "gc.", "sys.", "argparse.", "unittest.",
-    "pytest.", "doctest.", "time.", "hitsave.", "multiprocessing.freeze_support", "multiprocessing.set_start_method",
+    "builtins.", "logging.", "warnings.", "atexit.", "signal.", "faulthandler.", "gc.", "sys.", "argparse.",
+    "unittest.", "pytest.", "doctest.", "time.", "hitsave.", "multiprocessing.freeze_support", "multiprocessing.set_start_method",
 )  # fmt: skip
 
 
@@ -97,10 +97,7 @@ class Effects:
     def is_written(self, entity: Entity, active: Collection[Module]) -> bool:
         """May anything but its definition set this name, in the modules given?"""
         targets = (entity.symbol, f"{entity.module.name}:*")
-        for module in active:
-            if not self._rebound(module).isdisjoint(targets):
-                return True
-        return False
+        return any(not self._rebound(module).isdisjoint(targets) for module in active)
 
     def _rebound(self, module: Module) -> frozenset[str]:
         """Every target that a statement or a function body of the module writes itself."""

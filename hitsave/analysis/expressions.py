@@ -126,7 +126,7 @@ def _call(w: Walker, node: ast.Call) -> str | None:
 
 
 def arguments(w: Walker, node: ast.Call, callee: str | None, *, looked: bool = False, checked: int = -1) -> None:
-    """Walk the arguments of a call; the first is only `looked` at, the one numbered `checked` counts as a check only."""
+    """Walk the arguments of a call; the first is only `looked` at, the one numbered `checked` is a check only."""
     if not node.args and not node.keywords:
         w.emit(")")
         return

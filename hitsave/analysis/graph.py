@@ -13,8 +13,9 @@ import builtins
 
 from hitsave.analysis.edges import Edges, getters_asked, modules_run, resolve_edges
 from hitsave.analysis.entities import Entity, Module, Outside
+from hitsave.analysis.modules import Modules
 from hitsave.analysis.refresh import same_facts
-from hitsave.analysis.resolve import Modules, Resolver, Trace
+from hitsave.analysis.resolve import Resolver, Trace
 from hitsave.analysis.summary import NO_FACTS, Class, Definition, Facts, Function, ModuleSummary, Value
 
 # Decorators that neither call a function when it is defined nor keep what it returns.
@@ -61,7 +62,7 @@ class Graph:
         return None if module is None else module.entity(qualname)
 
     def exchange(self, module: Module, summary: ModuleSummary) -> set[Entity]:
-        """Give a module its edited summary, which binds the same names; the entities whose edges are to be made anew."""
+        """Give a module its edited summary, which binds the same names; the entities whose edges are made anew."""
         old, module.summary = module.summary, summary
         touched = set()
         for qualname, entity in module.entities.items():

@@ -9,7 +9,8 @@ _KINDS = {
     "randomness": "uuid.uuid1 uuid.uuid4 os.urandom os.getrandom random. secrets. numpy.random.",
     "network": "socket. requests. urllib.request. http.client. httpx. aiohttp. ftplib. smtplib. ssl. boto3. paramiko.",
     "process": "subprocess. os.system os.popen os.fork os.spawn pty.",
-    "host": "os.getpid os.getppid os.getcwd os.uname socket.gethostname platform. getpass.getuser os.cpu_count os.getlogin",
+    "host": "os.getpid os.getppid os.getcwd os.uname socket.gethostname platform. getpass.getuser os.cpu_count "
+    "os.getlogin",
     "input": "builtins.input sys.stdin",
 }
 _EXACT = {name: kind for kind, names in _KINDS.items() for name in names.split() if name[-1] != "."}

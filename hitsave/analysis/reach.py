@@ -20,6 +20,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hitsave.analysis.entities import Entity, Module
+from hitsave.analysis.levels import ASIDE, EARLIER, MENTION, PICKLED, SHAPE, UNCUT
+from hitsave.analysis.members import Members
 from hitsave.analysis.summary import CALLED, CALLS_UNKNOWN, READ, Function
 
 if TYPE_CHECKING:
@@ -29,38 +31,8 @@ if TYPE_CHECKING:
     from hitsave.analysis.effects import Effects
     from hitsave.analysis.graph import Graph
 
-# How an entity was reached.
-SHAPE = 1  # a class only tested for, a class attribute nobody names, a value only written to, a pickling method
-PRESENT = 2  # a class with instances that were not made here, and with which anything may be done: a base class
-ASIDE = 3  # led to by pickling methods only: entered, but what others put into registries read there is left out
-MENTION = 4  # named by code of the call
-EARLIER = 5  # named by what may have run earlier in this process, and left state
-UNCUT = 6  # may have run when modules were imported, or runs out of sight: its body counts whether it ran or not
 
-# Methods that outside code is wont to call on objects it is given.
-PROTOCOL = frozenset({
-    "write", "writelines", "flush", "read", "readline", "readlines", "readinto", "seek", "tell", "close", "closed",
-    "fileno", "isatty", "keys", "values", "items", "get", "acquire", "release", "send", "throw", "run", "start",
-    "emit", "handle", "update", "append", "encode", "decode", "name", "mode",
-})  # fmt: skip
-CONSTRUCTORS = frozenset({
-    "__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__prepare__", "__attrs_post_init__",
-})  # fmt: skip
-_ATTRIBUTES = frozenset({"__doc__", "__name__", "__qualname__", "__module__", "__signature__", "__wrapped__",
-                         "__annotations__", "__dict__", "__all__", "__version__", "__author__"})  # fmt: skip
-# Dunders that run on request only, not by an operator.
-# Dunders that pickling and copying call. They count in a class that is reached, since results may be stored that way,
-# but lead on only where the closure itself copies or pickles.
-_PICKLING = frozenset({"__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__",
-                       "__getnewargs_ex__", "__copy__", "__deepcopy__"})  # fmt: skip
-_PICKLED = "<pickled>"  # stands for all of _PICKLING among attribute names
-_ON_REQUEST = frozenset({"__repr__", "__str__", "__format__", "__del__", "__reduce__", "__reduce_ex__", "__getstate__",
-                         "__setstate__", "__copy__", "__deepcopy__", "__sizeof__", "__dir__", "__call__"})  # fmt: skip
-# Bases from outside the project that call methods by no name but dunders and those of the builtin type.
-_QUIET_BASES = ("builtins.", "abc.", "typing.", "typing_extensions.", "collections.", "enum.", "types.", "numbers.")
-
-
-class Reach:
+class Reach(Members):
     """One walk and what it found. `levels` maps entities to how they were reached, `parents` to whence."""
 
     def __init__(
@@ -74,35 +46,18 @@ class Reach:
         extra: Collection[Module] = (),
         construct_only: bool = False,
     ) -> None:
-        self.graph = graph
-        self.effects = effects
-        self.ran = ran
+        super().__init__(graph, effects, ran, construct_only=construct_only)
         self.earlier = earlier
         self.cut = cut
-        self.levels: dict[Entity, int] = {}
         self.parents: dict[Entity, Entity | None] = {}
         self.followed: dict[Entity, None] = {}  # functions whose body counts
-        self.classes: dict[Entity, int] = {}
         self.executed: dict[Module, None] = {}  # modules whose top level the start runs
         self.defined: dict[Entity, None] = {}  # functions of those, of which only the header counts
-        self.names: dict[str, int] = {}
         self.edges: list[tuple[Edges, Entity | None, str]] = []  # all that was absorbed, with whose and which region
         self.statements: dict[tuple[Module, int], None] = {}
-        self.active: set[Module] = set()
-        self.bare: dict[Module, None] = {}
         self.seen: object = None  # what `report.py` gathered from the edges
-        self.all_members = 0  # level at which a computed getattr reaches every member
-        self.prefixes: list[tuple[str, str, int]] = []
-        self._members: dict[str, list[Entity]] = {}  # by name: members of reached classes and modules
-        self._demands: dict[Entity, dict[str, int]] = {}
-        self._super_demands: dict[tuple[Entity, str], int] = {}
-        self._descendants: dict[Entity, list[Entity]] = {}
-        self._subclasses_wanted = 0
         self._strong: dict[str, Entity | None] = {}  # targets of effects that are read, and by or as what
         self._stack: list[tuple[Entity, int]] = []
-        self._construct_only = construct_only
-        if not construct_only:
-            self.names = dict.fromkeys(PROTOCOL, MENTION)
         for module in extra:
             self.activate(module)
 
@@ -271,8 +226,8 @@ class Reach:
             asked = self._demands.get(owner)
             if asked is None or asked.get(name, 0) < level:
                 self._demand(owner, name, level, source)
-        if edges.pickles and _PICKLED not in self.names:
-            self._read_name(_PICKLED, ASIDE, source)
+        if edges.pickles and PICKLED not in self.names:
+            self._read_name(PICKLED, ASIDE, source)
         if edges.parent and source is not None and (owner := self.graph.own_class(source)) is not None:
             for name in edges.parent:
                 self._demand_super(owner, name, level, source)
@@ -319,253 +274,6 @@ class Reach:
             not callee.has_function
         )
 
-    # Attribute names and classes
-
-    def _read_name(self, name: str, level: int, source: Entity | None) -> None:
-        self.names[name] = level
-        for member in self._members.get(name, ()):
-            self.mention(member, level, source)
-        if name == "__subclasses__":
-            self._want_subclasses(level)
-
-    def _register(self, member: Entity, name: str, source: Entity | None) -> None:
-        self._members.setdefault(name, []).append(member)
-        level = self.names.get(name, 0)
-        if name not in _PICKLING and name != _PICKLED:
-            level = max(level, self.all_members)
-        for prefix, suffix, reached in self.prefixes:
-            if reached > level and name.startswith(prefix) and name.endswith(suffix):
-                level = reached
-        if level:
-            self.mention(member, level, source)
-
-    def _add_class(self, entity: Entity, known: int, level: int) -> None:
-        resolver = self.graph.resolver
-        if self._construct_only:
-            if known < MENTION <= level:
-                self._add_members(entity)
-                for name in CONSTRUCTORS:
-                    if (member := resolver.member(entity, name)) is not None:
-                        self.mention(member, MENTION, entity)
-            return
-        if not known:
-            if self.effects is not None:
-                self._want_effects((f"{entity.symbol}.register()",), entity)
-            for ancestor in resolver.mro(entity)[0][1:]:
-                self.mention(ancestor, SHAPE, entity)
-            for member in entity.module.members_of(entity.qualname):
-                found = entity.module.entity(f"{entity.qualname}.{member}")
-                if found is not None and not found.has_function and not found.is_class:
-                    self.mention(found, SHAPE, entity)
-            self._run_class_hooks(entity)
-        if level == SHAPE:
-            return
-        if known <= SHAPE:
-            self._add_members(entity)
-        self.classes[entity] = level
-        if level > PRESENT >= known:
-            for name in CONSTRUCTORS:
-                if (member := resolver.member(entity, name)) is not None:
-                    self.mention(member, level if level < EARLIER else MENTION, entity)
-        if level == UNCUT and self.ran is not None:
-            self._run_constructors(entity)
-
-    def _absorb_class(self, entity: Entity) -> None:
-        """What the class statement runs. A base that is only named as such has no instances made here."""
-        edges = self.graph.header(entity)
-        bases = self.graph.resolver.mro(entity)[0][1:]
-        for base in bases:
-            self.mention(base, SHAPE, entity)
-        self._absorb(edges, UNCUT, entity, "header", shaped=bases)
-
-    def _add_members(self, entity: Entity) -> None:
-        resolver = self.graph.resolver
-        self.classes[entity] = PRESENT
-        ancestors, outside = resolver.mro(entity)
-        for ancestor in ancestors[1:]:
-            self.mention(ancestor, PRESENT, entity)
-        loud = any(not name.startswith(_QUIET_BASES) for name in outside)
-        quiet = _called_by_bases(outside)
-        for name in entity.module.members_of(entity.qualname):
-            found = entity.module.entity(f"{entity.qualname}.{name}")
-            if found is None:
-                continue
-            is_dunder = not self._construct_only and _is_protocol(name) and name not in CONSTRUCTORS
-            if found.has_function and name in _PICKLING:
-                self.mention(found, SHAPE, entity)
-                self._register(found, _PICKLED, entity)
-            elif (found.has_function and (is_dunder or loud or name in quiet)) or (found.is_class and loud):
-                self.mention(found, MENTION, entity)
-            self._register(found, name, entity)
-        if loud:
-            for ancestor in ancestors[1:]:  # a mixin beside an outside base may override its methods
-                self._reach_all_members(ancestor, MENTION)
-        for ancestor in ancestors:
-            self._descendants.setdefault(ancestor, []).append(entity)
-            for name, reached in self._demands.get(ancestor, {}).items():
-                if (member := resolver.member(entity, name)) is not None:
-                    self.mention(member, reached, entity)
-        for (owner, name), reached in self._super_demands.items():
-            if owner in ancestors and (member := resolver.after(entity, owner, name)) is not None:
-                self.mention(member, reached, entity)
-
-    def _run_class_hooks(self, entity: Entity) -> None:
-        """What Python calls when the class statement runs: metaclass, `__init_subclass__`, `__set_name__`."""
-        resolver = self.graph.resolver
-        for ancestor in resolver.mro(entity)[0][1:]:
-            hook = ancestor.module.entity(f"{ancestor.qualname}.__init_subclass__")
-            if hook is not None:
-                self.mention(hook, UNCUT, entity)
-        for definition in entity.definitions:
-            for keyword, chain in getattr(definition, "keywords", ()):
-                if keyword == "metaclass" and chain != "?":
-                    for thing in self._things(entity, chain):
-                        for meta in resolver.classes(thing):
-                            self.mention(meta, UNCUT, entity)
-
-    def _things(self, entity: Entity, chain: str) -> tuple[object, ...]:
-        from hitsave.analysis.resolve import Trace
-
-        return self.graph.resolver.chain(entity.module, chain, Trace())
-
-    def _run_constructors(self, entity: Entity) -> None:
-        """The class was called at import: what ran then is not known, so all that Python calls by itself counts."""
-        for ancestor in self.graph.resolver.mro(entity)[0]:
-            for name in ancestor.module.members_of(ancestor.qualname):
-                if name.startswith("__") and name.endswith("__") and name not in _ON_REQUEST:
-                    found = ancestor.module.entity(f"{ancestor.qualname}.{name}")
-                    if found is not None and found.has_function:
-                        self.mention(found, UNCUT, entity)
-
-    def _demand(self, owner: Entity, name: str, level: int, source: Entity | None) -> None:
-        demands = self._demands.setdefault(owner, {})
-        if demands.get(name, 0) >= level:
-            return
-        demands[name] = level
-        if name == "__subclasses__":
-            self._want_subclasses(level)
-        resolver = self.graph.resolver
-        self.mention(owner, SHAPE if name else PRESENT, source)
-        if not name:
-            return
-        member = resolver.member(owner, name)
-        if member is not None:
-            self.mention(member, level, source)
-        for entity in self._descendants.get(owner, ()):
-            if (member := resolver.member(entity, name)) is not None:
-                self.mention(member, level, source)
-        if member is None and self.names.get(name, 0) < level and self._passes_on(owner):
-            self._read_name(name, level, source)
-
-    def _passes_on(self, owner: Entity) -> bool:
-        """May attributes of an instance be those of other objects: by a base unknown, a metaclass, `__getattr__`?"""
-        resolver = self.graph.resolver
-        return (
-            any(base in ("?", "builtins.type") for base in resolver.mro(owner)[1])
-            or resolver.member(owner, "__getattr__") is not None
-            or resolver.member(owner, "__getattribute__") is not None
-        )
-
-    def _demand_super(self, owner: Entity, name: str, level: int, source: Entity) -> None:
-        if self._super_demands.get((owner, name), 0) >= level:
-            return
-        self._super_demands[owner, name] = level
-        resolver = self.graph.resolver
-        for entity in [owner, *self._descendants.get(owner, ())]:
-            if (member := resolver.after(entity, owner, name)) is not None:
-                self.mention(member, level, source)
-
-    def _reach_all_members(self, entity: Entity, level: int) -> None:
-        for ancestor in self.graph.resolver.mro(entity)[0]:
-            for name in ancestor.module.members_of(ancestor.qualname):
-                if (found := ancestor.module.entity(f"{ancestor.qualname}.{name}")) is not None:
-                    self.mention(found, level, entity)
-
-    def _escape(self, owner: Entity, level: int, source: Entity | None) -> None:
-        """Outside code got the class or an instance: it may call any method."""
-        self.mention(owner, MENTION, source)
-        self._demand_matching(owner, "", "", level, source)
-
-    def _want_subclasses(self, level: int) -> None:
-        self._subclasses_wanted = max(level, self._subclasses_wanted)
-
-    def _reach_subclasses(self, module: Module) -> None:
-        for name in module.summary.definitions:
-            entity = module.entity(name)
-            if entity is not None and entity.is_class and self.levels.get(entity, 0) < MENTION:
-                if any(base in self.classes for base in self.graph.resolver.mro(entity)[0][1:]):
-                    self.mention(entity, MENTION, None)
-
-    # Computed names
-
-    def _add_pattern(self, thing: object, prefix: str, suffix: str, level: int, source: Entity | None) -> None:
-        if isinstance(thing, Module):
-            for name in thing.summary.definitions:
-                if "." not in name and name.startswith(prefix) and name.endswith(suffix):
-                    if (entity := thing.entity(name)) is not None:
-                        self.mention(entity, level, source)
-        elif isinstance(thing, Entity):
-            self.mention(thing, MENTION, source)
-            self._demand_matching(thing, prefix, suffix, level, source)
-        elif prefix or suffix:
-            if (prefix, suffix, level) not in self.prefixes:
-                self.prefixes.append((prefix, suffix, level))
-                for name in [n for n in self._members if n.startswith(prefix) and n.endswith(suffix)]:
-                    for member in self._members[name]:
-                        self.mention(member, level, source)
-        elif self.all_members < level:
-            self.all_members = level
-            for name, members in list(self._members.items()):
-                if name not in _PICKLING and name != _PICKLED:
-                    for member in members:
-                        self.mention(member, level, source)
-
-    def _demand_matching(self, owner: Entity, prefix: str, suffix: str, level: int, source: Entity | None) -> None:
-        """A computed name on an object of a known class: any matching member, of it and of its subclasses."""
-        resolver = self.graph.resolver
-        for entity in [owner, *self._descendants.get(owner, ())]:
-            for ancestor in resolver.mro(entity)[0]:
-                for name in ancestor.module.members_of(ancestor.qualname):
-                    if name.startswith(prefix) and name.endswith(suffix):
-                        self._demand(owner, name, level, source)
-
-    def _add_bare(self, module: Module, level: int, source: Entity | None) -> None:
-        """A module used as a value: names read as attributes anywhere may be its."""
-        if module in self.bare:
-            return
-        self.bare[module] = None
-        if module not in self.active:
-            self.activate(module)
-        for name in module.summary.definitions:
-            if "." not in name and (entity := module.entity(name)) is not None:
-                self._register(entity, name, source)
-
-    def _reach_module(self, module: Module, level: int, source: Entity | None) -> None:
-        """Something computed in a module may name anything in it."""
-        for name in module.summary.definitions:
-            if "." not in name and (entity := module.entity(name)) is not None:
-                self.mention(entity, level, source)
-
-    def _import_any(self, importer: Module, prefix: str, level: int, source: Entity | None) -> None:
-        """A module imported by a computed name: any that fits."""
-        resolver = self.graph.resolver
-        package = prefix.rpartition(".")[0] if "." in prefix.lstrip(".") else ""
-        absolute = importer.absolute(prefix[: len(prefix) - len(prefix.lstrip("."))] + package) if prefix else ""
-        for child in resolver.children(absolute or package or importer.package):
-            module = resolver.module(child)
-            if module is not None and child.rpartition(".")[2].startswith(prefix.rpartition(".")[2]):
-                self._add_bare(module, level, source)
-
-    def _import_spelt(self, importer: Module, edges: Edges, level: int, source: Entity) -> None:
-        """A module imported by a name nothing is known of: those that the code around spells out."""
-        texts = set(edges.texts)
-        for entity in edges.mentions:
-            if entity.has_value:
-                texts |= self.graph.header(entity).texts
-        for text in sorted(texts):
-            if (module := self.graph.resolver.module(importer.absolute(text))) is not None:
-                self._add_bare(module, level, source)
-
     # Statements and effects
 
     def _reach_statements(self, entity: Entity) -> None:
@@ -609,21 +317,3 @@ class Reach:
                 self.add_statement(module, contributor, source)
             else:
                 self.mention(contributor, MENTION, source)
-
-
-def _is_protocol(name: str) -> bool:
-    """Is this a method that Python calls by itself? Others are read by name like any attribute."""
-    return name.startswith("__") and name.endswith("__") and name not in _ATTRIBUTES
-
-
-def _called_by_bases(outside: tuple[str, ...]) -> tuple[str, ...]:
-    """The methods without underscores that quiet bases call: the mixins of `collections.abc`, `enum`.
-
-    Builtin types aren't among them: `dict.update` doesn't call an overriding `setdefault`, only dunders.
-    """
-    names: tuple[str, ...] = ()
-    if any(name.startswith(("collections.", "typing.")) for name in outside):
-        names += ("insert", "add", "discard", "send", "throw", "close", "_from_iterable", "_hash")
-    if any(name.startswith("enum.") for name in outside):
-        names += ("_generate_next_value_", "_missing_")
-    return names

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hitsave.analysis.closure import Closure, Widened
 from hitsave.analysis.entities import Entity, Instance, Module, Outside, Thing
 from hitsave.analysis.impurity import impurity_of
-from hitsave.analysis.reach import SHAPE
+from hitsave.analysis.levels import SHAPE
 from hitsave.analysis.resolve import Trace
 from hitsave.analysis.summary import Class, Function, Import, Value
 from hitsave.digest import Digest, digest_text

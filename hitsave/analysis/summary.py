@@ -36,15 +36,19 @@ COROUTINE = 64
 class Facts(Record):
     """What one region does; tuples are sorted, but for `reads`, which follow the text.
 
-    `reads` are (chain, bits and line). `attributes` are names read on objects that the file tells nothing about, `own`
-    those read on `self` or `cls` ("" where it is used as a whole), `parent` those on `super()`. `passed` are (callee, argument) chains ("?" for an
-    unknown callee; of unknown arguments nothing is said). `writes` are `=NAME` (rebinds a global), `~chain` (changes what the
-    chain names), `^chain` (calls a method of it for its effect, at import), `self.x`, `.x` (an attribute of something unknown), `*` (computed). `keys` are (chain, constant)
-    where an environment variable may be read. `patterns` are computed names in getattr: (receiver, prefix, suffix,
-    line), where prefix is "$" if the name is the parameter that suffix gives; receiver "@import" is a computed import,
-    "@globals" an item of `globals()`. `opaque` are (construct, line) that no analysis can follow. `returns` are the chains that a function returns
-    or yields, "?" among them for anything else. `texts` are names spelt out in a container display or beside a computed
-    import, which may be the modules imported.
+    reads       (chain, bits and line)
+    attributes  names read on objects that the file tells nothing about
+    own         names read on `self` or `cls` ("" where it is used as a whole)
+    parent      names read on `super()`
+    passed      (callee, argument) chains, "?" for an unknown callee; unknown arguments are left out
+    writes      `=NAME` rebinds a global, `~chain` changes what the chain names, `^chain` calls a method of it for its
+                effect at import, `self.x`, `.x` an attribute of something unknown, `*` anything
+    keys        (chain, constant) where an environment variable may be read
+    patterns    computed names in getattr: (receiver, prefix, suffix, line); prefix is "$" where the name is the
+                parameter that suffix gives, receiver "@import" a computed import, "@globals" an item of `globals()`
+    opaque      (construct, line) that no analysis can follow
+    returns     the chains that a function returns or yields, "?" among them for anything else
+    texts       names spelt out in a container display or beside a computed import: the modules imported, perhaps
     """
 
     reads: tuple[tuple[str, int], ...] = ()
