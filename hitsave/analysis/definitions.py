@@ -51,7 +51,7 @@ class Definitions:
 
     def assignment(self, node: Any, conditions: Conditions, prefix: str = "", members: Any = None) -> bool:
         """Define what an assignment binds; one that does more becomes a statement (False, in a class: not done)."""
-        targets = node.targets if node.__class__ is Assign else [node.target]
+        targets: list[Any] = node.targets if node.__class__ is Assign else [node.target]
         value = node.value
         if value is None:
             return True
@@ -144,7 +144,7 @@ class Definitions:
                 decorators,
                 header_facts,
                 body.facts(),
-                NO_FACTS if w.annotation_region is None else w.annotation_region.facts(),
+                w.annotation_facts(),
             )
         )
         w.docs, w.annotations, w.annotation_region, w.module_level = docs, annotations, annotation_region, level
@@ -263,7 +263,7 @@ class Definitions:
                 decorators,
                 tuple(members),
                 region.facts(),
-                NO_FACTS if w.annotation_region is None else w.annotation_region.facts(),
+                w.annotation_facts(),
                 bool(bases or keywords or decorators),
             )
         )
@@ -281,7 +281,7 @@ class Definitions:
     def _attribute(self, node: Any, qualname: str, members: dict[str, str]) -> bool:
         """A class attribute: its name and a literal value are part of the shape, any other value a symbol beside it."""
         w = self.walker
-        targets = node.targets if node.__class__ is Assign else [node.target]
+        targets: list[Any] = node.targets if node.__class__ is Assign else [node.target]
         if node.__class__ is AnnAssign and targets[0].__class__ is Name:
             annotation(w, node.annotation, targets[0].id)
             if node.value is None:

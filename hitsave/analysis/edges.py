@@ -235,7 +235,7 @@ def _add_passed(
                 called = [c for c in callees if not (isinstance(c, Outside) and c.name in _KEEPERS)]
                 if called or not callees:
                     passed = edges.passed.setdefault(thing, [])
-                    passed.extend(c if isinstance(c, Entity) else None for c in called or [None])
+                    passed += [c if isinstance(c, Entity) else None for c in called] or [None]
     for thing in callees:
         if isinstance(thing, Outside) and _calls_methods(thing.name):
             for entity in given:

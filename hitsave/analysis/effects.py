@@ -35,7 +35,8 @@ Contributor = Entity | int
 # Statements that call these change nothing that a result can depend on, or nothing but what is printed.
 _QUIET_CALLS = (
     "builtins.", "logging.", "warnings.", "atexit.", "signal.", "faulthandler.", "gc.", "sys.", "argparse.",
-    "unittest.", "pytest.", "doctest.", "time.", "hitsave.", "multiprocessing.freeze_support", "multiprocessing.set_start_method",
+    "unittest.", "pytest.", "doctest.", "time.", "hitsave.", "multiprocessing.freeze_support",
+    "multiprocessing.set_start_method",
 )  # fmt: skip
 
 
@@ -152,7 +153,7 @@ class Effects:
         """(name, function) for every function of the modules that may change what one of the names holds."""
         wanted = frozenset(names)
         last = {name.rpartition(":")[2].rpartition(".")[2] for name in wanted}
-        found = set()
+        found: set[tuple[str, str]] = set()
         for module in active:
             for name in module.summary.definitions:
                 entity = module.entity(name)

@@ -109,8 +109,8 @@ class Members(ABC):
                 self._want_effects((f"{entity.symbol}.register()",), entity)
             for ancestor in resolver.mro(entity)[0][1:]:
                 self.mention(ancestor, SHAPE, entity)
-            for member in entity.module.members_of(entity.qualname):
-                found = entity.module.entity(f"{entity.qualname}.{member}")
+            for name in entity.module.members_of(entity.qualname):
+                found = entity.module.entity(f"{entity.qualname}.{name}")
                 if found is not None and not found.has_function and not found.is_class:
                     self.mention(found, SHAPE, entity)
             self._run_class_hooks(entity)
@@ -246,18 +246,19 @@ class Members(ABC):
     def _reach_subclasses(self, module: Module) -> None:
         for name in module.summary.definitions:
             entity = module.entity(name)
-            if entity is not None and entity.is_class and self.levels.get(entity, 0) < MENTION:
-                if any(base in self.classes for base in self.graph.resolver.mro(entity)[0][1:]):
-                    self.mention(entity, MENTION, None)
+            if entity is None or not entity.is_class or self.levels.get(entity, 0) >= MENTION:
+                continue
+            if any(base in self.classes for base in self.graph.resolver.mro(entity)[0][1:]):
+                self.mention(entity, MENTION, None)
 
     # Computed names
 
     def _add_pattern(self, thing: object, prefix: str, suffix: str, level: int, source: Entity | None) -> None:
         if isinstance(thing, Module):
             for name in thing.summary.definitions:
-                if "." not in name and name.startswith(prefix) and name.endswith(suffix):
-                    if (entity := thing.entity(name)) is not None:
-                        self.mention(entity, level, source)
+                fits = "." not in name and name.startswith(prefix) and name.endswith(suffix)
+                if fits and (entity := thing.entity(name)) is not None:
+                    self.mention(entity, level, source)
         elif isinstance(thing, Entity):
             self.mention(thing, MENTION, source)
             self._demand_matching(thing, prefix, suffix, level, source)

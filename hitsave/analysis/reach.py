@@ -228,9 +228,9 @@ class Reach(Members):
                 self._demand(owner, name, level, source)
         if edges.pickles and PICKLED not in self.names:
             self._read_name(PICKLED, ASIDE, source)
-        if edges.parent and source is not None and (owner := self.graph.own_class(source)) is not None:
+        if edges.parent and source is not None and (above := self.graph.own_class(source)) is not None:
             for name in edges.parent:
-                self._demand_super(owner, name, level, source)
+                self._demand_super(above, name, level, source)
         if self._construct_only:
             return
         if edges.is_computed():

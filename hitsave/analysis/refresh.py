@@ -14,6 +14,13 @@ from hitsave.analysis.summary import Class, Definition, Facts, Function, Import,
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# What other code can tell of a definition without running it, beside its name.
+_OUTLINES: dict[type[Definition], tuple[str, ...]] = {
+    Function: ("decorators",),
+    Class: ("bases", "keywords", "decorators", "members", "annotated"),
+    Value: ("is_literal", "alias", "statement"),
+    Import: ("module", "attribute"),
+}
 # How far an edit of one module reaches.
 NOTHING, DIGESTS, EDGES, NAMES = range(4)
 
@@ -58,16 +65,7 @@ def _same_outline(old: Definition, new: Definition) -> bool:
     """Do two definitions look the same to all but those who run them?"""
     if old.__class__ is not new.__class__ or old.conditions != new.conditions:
         return False
-    if isinstance(old, Function) and isinstance(new, Function):
-        return old.decorators == new.decorators
-    if isinstance(old, Class) and isinstance(new, Class):
-        fields = ("bases", "keywords", "decorators", "members", "annotated")
-    elif isinstance(old, Value) and isinstance(new, Value):
-        fields = ("is_literal", "alias", "statement")
-    elif isinstance(old, Import) and isinstance(new, Import):
-        fields = ("module", "attribute")
-    else:
-        return False
+    fields = _OUTLINES.get(old.__class__, ())
     return all(getattr(old, field) == getattr(new, field) for field in fields)
 
 

@@ -89,7 +89,7 @@ def update_digests(graph: Graph, reach: Reach, closure: Closure, modules: Collec
     changed.update(_module_documentation(graph, seen))
     pairs = list(closure.pairs)
     for name, digest in changed.items():
-        pairs[bisect_left(pairs, (name,))] = (name, digest)  # type: ignore[type-var]
+        pairs[bisect_left(pairs, (name,))] = (name, digest)
     return closure.replace(pairs=tuple(pairs))
 
 

@@ -311,7 +311,7 @@ class BodyFrame(Frame):
     def __init__(self, members: dict[str, str]) -> None:
         super().__init__(None, 1)
         self.names: dict[str, list[str]] = {}
-        self.bound = members
+        self.bound = members  # type: ignore[assignment]  # shared: the class body sees what it binds
 
     def bind(self, name: str, kind: str) -> None:
         """Note a name that the statement binds."""

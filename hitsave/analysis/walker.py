@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitsave.analysis.region import Region
 from hitsave.analysis.scopes import BodyFrame, Frame
-from hitsave.analysis.summary import READ
+from hitsave.analysis.summary import NO_FACTS, READ, Facts
 from hitsave.digest import Digest, digest_text
 
 if TYPE_CHECKING:
@@ -98,6 +98,10 @@ class Walker:
         """Close the scope that `enter` opened."""
         self.frame.close(self.region)
         self.frame, self.reads, self.mode, self.inside = saved
+
+    def annotation_facts(self) -> Facts:
+        """The facts of the annotations walked."""
+        return NO_FACTS if self.annotation_region is None else self.annotation_region.facts()
 
     def begin(self, frame: Frame) -> tuple[object, ...]:
         """Start a region of its own in `frame`; give what it returns to `finish`."""
