@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Generator
 from pathlib import Path
@@ -14,6 +15,12 @@ from tests.harness import Project, Runner
 # A skip for want of a Python version is honest everywhere. Any other one (a server program, a browser, an optional
 # package) means that CI didn't test what it claims, so there it fails.
 ALLOWED_IN_CI = ("needs Python", "only on")
+
+
+def pytest_configure() -> None:
+    """Started in the background by a shell, we ignore SIGINT, and so would the children that tests interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
