@@ -1,8 +1,8 @@
 """What a live session costs, and how soon it sees an edit: `python benchmarks/live.py [--edits 40] [--folders 7000]`.
 
-    latency   a file is saved -> the entries it reaches are marked superseded (wall clock, inotify)
-    idle      CPU of a process that watches a project of many folders and does nothing, over ten seconds
-    warm hit  with a live session and without, best of many
+latency   a file is saved -> the entries it reaches are marked superseded (wall clock, inotify)
+idle      CPU of a process that watches a project of many folders and does nothing, over ten seconds
+warm hit  with a live session and without, best of many
 """
 
 from __future__ import annotations

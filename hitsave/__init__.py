@@ -108,7 +108,7 @@ def _join_live(session: Session) -> None:
     if mode == "auto":
         import sys
 
-        # A prompt, a notebook, or a server: everything else is over before its code is edited.
+        # A prompt, a notebook, or a server, which `join` tells for certain: all else isn't worth its import.
         interactive = sys.flags.interactive or hasattr(sys, "ps1") or "IPython" in sys.modules
         if not interactive and sys.modules.keys().isdisjoint(_SERVERS):
             return

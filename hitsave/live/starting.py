@@ -16,6 +16,7 @@ from hitsave.session import Session, current
 if TYPE_CHECKING:
     from hitsave.live.process import Live
 
+SERVERS = frozenset(("uvicorn", "gunicorn", "hypercorn", "daphne", "flask", "django-admin", "manage.py"))
 MODES = ("safe", "notify")
 
 
@@ -57,9 +58,12 @@ def join(session: Session) -> None:
     mode = session.config.live
     before = process.current()
     if mode == "auto":
-        if is_reloaded_from_outside():
-            return  # its reloader starts the process anew at each edit
-        mode = "safe" if is_interactive() else "notify"
+        if is_interactive():
+            mode = "safe"
+        elif is_server() and not is_reloaded_from_outside():
+            mode = "notify"
+        else:
+            return  # over before its code is edited, or started anew at each edit
     begun = process.begin(session, mode, pipe_listener())
     if before is not None and before is not begun:
         begun.listeners.extend(before.listeners)
@@ -69,6 +73,12 @@ def join(session: Session) -> None:
 def is_interactive() -> bool:
     """Whether somebody types at this process: a prompt, IPython, a notebook."""
     return bool(sys.flags.interactive) or hasattr(sys, "ps1") or notebook() is not None
+
+
+def is_server() -> bool:
+    """Whether a server program was started, as far as its command tells."""
+    words = os.path.normpath(sys.argv[0]).split(os.sep)[-2:] if sys.argv else []
+    return not SERVERS.isdisjoint(word.removesuffix(".exe") for word in words)
 
 
 def is_reloaded_from_outside() -> bool:

@@ -77,7 +77,9 @@ class Program:
         if kind == "lazy":
             return f"S{n} = {{}}\ndef f{n}(x):\n    if x not in S{n}:\n        S{n}[x] = {k} + {call}\n    return S{n}[x]\n"
         if kind == "default":
-            return f"def f{n}(x, seen={{}}):\n    if x not in seen:\n        seen[x] = {k} + {call}\n    return seen[x]\n"
+            return (
+                f"def f{n}(x, seen={{}}):\n    if x not in seen:\n        seen[x] = {k} + {call}\n    return seen[x]\n"
+            )
         if kind == "table":
             return f"def f{n}(x):\n    return x + {k}\nT{n} = {{'a': f{n}}}\ndef h{n}(x):\n    return T{n}['a'](x)\n"
         return f"def f{n}(x):\n    return {k} - x\n"
@@ -117,10 +119,15 @@ class Program:
         else:
             position = self.chance.randrange(len(items))
             kind, text = items[position]
-            numbers = [part for part in text.replace("=", " ").replace(")", " ").replace(":", " ").split() if part.isdigit()]
+            numbers = [
+                part for part in text.replace("=", " ").replace(")", " ").replace(":", " ").split() if part.isdigit()
+            ]
             if numbers:
                 old = self.chance.choice(numbers)
-                items[position] = (kind, text.replace(f" {old}", f" {self.number()}", 1).replace(f"={old}", f"={self.number()}", 1))
+                items[position] = (
+                    kind,
+                    text.replace(f" {old}", f" {self.number()}", 1).replace(f"={old}", f"={self.number()}", 1),
+                )
         return module
 
     def text(self, module: str, tag: str) -> str:
@@ -154,7 +161,7 @@ def fresh(texts: dict[str, str], function: str, app: str, x: int) -> Any:
         if name not in modules:
             module = modules[name] = ModuleType(name)
             module.__dict__["__builtins__"] = {**vars(builtins), "__import__": load}
-            exec(compile(texts[name], name, "exec"), module.__dict__)
+            exec(compile(texts[name], name, "exec", dont_inherit=True), module.__dict__)
         return modules[name]
 
     try:
@@ -290,36 +297,39 @@ class Run:
         return self.root / f"{module}_{self.tag}.py"
 
     def _check_store(self, session: Any) -> None:
-        loaded = self._loaded()
-        for evaluation in list(session.disk.entries()):
-            self.stored += 1
-            problem = self._check(evaluation, session, loaded)
-            if problem:
-                self.problems.append(problem)
-
-    def _check(self, evaluation: Evaluation, session: Any, loaded: dict[str, str]) -> str:
-        record = session.disk.get_record("closure", evaluation.key.fingerprint)
-        assert record is not None, "the code behind a result wasn't kept"
-        texts = dict(loaded)
-        code = decode_code(record)
-        assert code is not None
-        for module, digest in code.sources:
-            data = session.disk.get_record("source", digest)
-            assert data is not None
-            texts[module] = zlib.decompress(data).decode()
-        function = evaluation.key.symbol.partition(":")[2]
-        call = ast.parse(evaluation.title, mode="eval").body
-        assert isinstance(call, ast.Call)
-        x = ast.literal_eval(call.keywords[0].value)
-        expected = fresh(texts, function, f"app_{self.tag}", x)
-        blob = session.disk.load(evaluation)
-        found = decode(blob)
-        if found == expected:
-            return ""
-        return f"stored {evaluation.title} = {found!r}, and a fresh process of that code gives {expected!r}"
+        self.stored, wrong = check_store(session, f"app_{self.tag}", self._loaded())
+        self.problems += wrong
 
 
-def run_many(first: int, count: int, folder: Path, *, edits: int, threads: int, tell: Callable[[Run], None]) -> list[Run]:
+def check_store(session: Any, app: str, loaded: dict[str, str]) -> tuple[int, list[str]]:
+    """How many results are stored, and which of them their own code doesn't compute. `loaded`: texts of all modules."""
+    found = list(session.disk.entries())
+    return len(found), [problem for each in found if (problem := _check(each, session, app, loaded))]
+
+
+def _check(evaluation: Evaluation, session: Any, app: str, loaded: dict[str, str]) -> str:
+    record = session.disk.get_record("closure", evaluation.key.fingerprint)
+    code = None if record is None else decode_code(record)
+    assert code is not None, "the code behind a result wasn't kept"
+    texts = dict(loaded)
+    for module, digest in code.sources:
+        data = session.disk.get_record("source", digest)
+        assert data is not None
+        texts[module] = zlib.decompress(data).decode()
+    function = evaluation.key.symbol.partition(":")[2]
+    call = ast.parse(evaluation.title, mode="eval").body
+    assert isinstance(call, ast.Call)
+    x = ast.literal_eval(call.keywords[0].value)
+    expected = fresh(texts, function, app, x)
+    found = decode(session.disk.load(evaluation))
+    if found == expected:
+        return ""
+    return f"stored {evaluation.title} = {found!r}, and a fresh process of that code gives {expected!r}"
+
+
+def run_many(
+    first: int, count: int, folder: Path, *, edits: int, threads: int, tell: Callable[[Run], None]
+) -> list[Run]:
     """The runs that found something wrong."""
     wrong = []
     for seed in range(first, first + count):

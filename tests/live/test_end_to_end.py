@@ -6,6 +6,7 @@ import contextlib
 import os
 import queue
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -47,6 +48,7 @@ class Talk:
             stderr=subprocess.STDOUT,
             text=True,
             bufsize=1,
+            start_new_session=True,
         )
         self.lines: queue.Queue[str] = queue.Queue()
         self.seen: list[str] = []
@@ -75,7 +77,7 @@ class Talk:
                 return line
 
     def end(self) -> None:
-        self.child.kill()
+        os.killpg(self.child.pid, signal.SIGKILL)  # with what it started
         self.child.wait()
         self.reader.join(PATIENCE_S)
         for pipe in (self.child.stdin, self.child.stdout):
