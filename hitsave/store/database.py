@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     # in one query what nothing needs (collect.py).
     NewRow = tuple[bytes, float, bytes | None, bytes]
 
+READ_CACHE_KB = 16_000  # as far as it is used: else a look-up among 100,000 reads pages again and again
 READ_TIMEOUT_S = 1.0  # readers wait only while somebody recovers or replaces the database
 WRITE_TIMEOUT_S = 2.0
 # After a failure that will not pass by itself (disk full, locked for long, not a database).
@@ -132,6 +133,7 @@ class Database:
             try:
                 tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'Cache'").fetchone()
                 connection.execute("PRAGMA mmap_size = 0").fetchall()
+                connection.execute(f"PRAGMA cache_size = -{READ_CACHE_KB}").fetchall()
             except _sqlite3.OperationalError:
                 connection.close()
                 if options != "mode=ro" or os.access(self.places.home, os.W_OK):

@@ -88,24 +88,30 @@ class Flights:
             holder.lock.release()
 
     def descriptor(self) -> int:
-        """The open lock file; -1 where there is none to be had."""
-        if self._descriptor >= 0:
-            try:
-                status = os.fstat(self._descriptor)
-            except OSError:
-                self._descriptor = -1  # a daemon closed all its files
-            else:
-                if status.st_ino == self._inode and status.st_nlink:
-                    return self._descriptor
-                if status.st_ino == self._inode and not self.held:
-                    os.close(self._descriptor)  # the cache was removed
-                self._descriptor = -1  # otherwise the number now belongs to another file, so leave that alone
-        if monotonic() < self._useless_until:
+        """The open lock file; -1 where there is none to be had, or it proved useless a while ago."""
+        if self._useless_until and monotonic() < self._useless_until:
             return -1
-        with self.mutex:
-            if self._descriptor < 0:
-                self._open()
+        if not self.owns(self._descriptor):
+            with self.mutex:
+                if self._descriptor < 0:
+                    self._open()
         return self._descriptor
+
+    def owns(self, descriptor: int) -> bool:
+        """Whether `descriptor` is still our open lock file; forgets the one that isn't."""
+        if descriptor < 0 or descriptor != self._descriptor:
+            return False
+        try:
+            status = os.fstat(descriptor)
+        except OSError:
+            self._descriptor = -1  # a daemon closed all its files
+            return False
+        if status.st_ino == self._inode and status.st_nlink:
+            return True
+        if status.st_ino == self._inode and len(self.held) <= 1:
+            os.close(descriptor)  # the cache was removed
+        self._descriptor = -1  # otherwise the number now belongs to another file, so leave that alone
+        return False
 
     def _open(self) -> None:
         try:
@@ -290,7 +296,7 @@ class Flight:
                 _holding.set(tuple(key for key in _holding.get() if key != self.key))
             self._token = None
         if self._descriptor >= 0:
-            if self._descriptor == self._flights.descriptor():
+            if self._flights.owns(self._descriptor):
                 try:
                     unlock(self._descriptor, self._offset)
                 except OSError:

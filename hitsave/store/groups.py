@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # For how long a group that we wrote is taken to be still there; collection leaves groups alone that are not much older.
 TRUST_S = 600.0
 MAX_GROUPS = 20_000
+MAX_READ_BYTES = 16 << 20  # of groups and traces in memory, as they lie on disk
 # From how many missing groups of one symbol on one range is cheaper than a look-up each.
 RANGE_FROM = 8
 NO_TRACE = b"(\0\0\0\0"  # an empty tuple, as marshal writes it
@@ -35,10 +36,10 @@ RANGE = "SELECT key, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1 LIM
 class Membership:
     """The group of an evaluation: its id, its digest, its bytes, and the rows to write so that it exists."""
 
-    __slots__ = ("content", "digest", "id", "rows")
+    __slots__ = ("data", "digest", "id", "rows")
 
-    def __init__(self, content: bytes, id: bytes, digest: bytes, rows: list[NewRow]) -> None:
-        self.content = content
+    def __init__(self, data: bytes, id: bytes, digest: bytes, rows: list[NewRow]) -> None:
+        self.data = data
         self.id = id
         self.digest = digest
         self.rows = rows
@@ -53,6 +54,7 @@ class Groups:
         self._symbols: dict[str, bytes] = {}
         self.table: dict[bytes, Group] = {}  # all that were read so far
         self._traces: dict[bytes, Trace] = {}
+        self._read_bytes = 0
         self._kept: dict[bytes, tuple[bytes, bytes, float]] = {}
 
     def symbol(self, symbol: Symbol) -> bytes:
@@ -70,10 +72,9 @@ class Groups:
         if self._database.generation != self._generation:
             self._generation = self._database.generation
             self.forget()
-        content = data + trace
-        known = self._kept.get(content)
+        known = self._kept.get(data)  # which names its trace by content
         if known is not None and monotonic() - known[2] < TRUST_S:
-            return Membership(content, known[0], known[1], [])
+            return Membership(data, known[0], known[1], [])
         digest = Group(data).digest
         name = packing.group_id(evaluation.key.fingerprint, digest)
         moment = time()
@@ -83,14 +84,14 @@ class Groups:
             rows: list[NewRow] = [(trace_key, moment, None, trace), (row_key, moment, trace_key, data)]
         else:
             rows = [(row_key, moment, None, data)]
-        return Membership(content, name, digest, rows)
+        return Membership(data, name, digest, rows)
 
     def written(self, membership: Membership) -> None:
         """Note that the rows of `membership` are in the database."""
         if membership.rows:
             if len(self._kept) >= MAX_GROUPS:
                 self._kept.clear()
-            self._kept[membership.content] = membership.id, membership.digest, monotonic()
+            self._kept[membership.data] = membership.id, membership.digest, monotonic()
 
     def forget(self) -> None:
         """Write every group again with its next evaluation: what we believed to be stored may not be."""
@@ -102,9 +103,10 @@ class Groups:
         """The groups under `names`, as far as they exist, unverified and unopened; others may be among them."""
         missing = [name for name in names if name not in self.table]
         if missing:
-            if len(self.table) > MAX_GROUPS:
+            if len(self.table) > MAX_GROUPS or self._read_bytes > MAX_READ_BYTES:
                 self.table.clear()
                 self._traces.clear()
+                self._read_bytes = 0
             if len(missing) > RANGE_FROM:
                 self._fetch_ranges(missing)
             for name in missing:
@@ -119,11 +121,13 @@ class Groups:
             for key, data in rows:
                 if key[1:] not in self.table and type(data) is bytes:
                     self.table[key[1:]] = Group(data)
+                    self._read_bytes += len(data)
 
     def _fetch_one(self, name: bytes) -> None:
         for (data,) in self._database.rows(GET, (b"g" + name,)):
             if type(data) is bytes:
                 self.table[name] = Group(data)
+                self._read_bytes += len(data)
         if name not in self.table:
             self.forget()  # a row without its group: whoever writes next must not think that it is there
 
@@ -134,6 +138,7 @@ class Groups:
     def _fetch_trace(self, digest: bytes) -> bytes:
         for (data,) in self._database.rows(GET, (packing.trace_key(digest),)):
             if type(data) is bytes and packing.trace_digest(data) == digest:
+                self._read_bytes += len(data)
                 return data
         self.forget()
         return NO_TRACE

@@ -149,6 +149,23 @@ class TestSize:
         assert (cache.home / "cache.db").stat().st_size < 250_000
         assert all(found.observed.ran == many.ran for found in cache.open().entries())
 
+    def test_what_evaluations_share_does_not_pile_up_in_memory(
+        self, cache: Cache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from hitsave.store import groups
+
+        monkeypatch.setattr(groups, "MAX_READ_BYTES", 100_000)
+        store = cache.open()
+        for number in range(40):
+            many = Observed(ran=tuple(Symbol(f"pkg.mod:function_{n}") for n in range(number, number + 200)))
+            store.save(*evaluation(str(number), observed=many))
+        reader = cache.open()
+        for _ in range(2):
+            for number in range(40):
+                assert len(reader.find(key(str(number)))) == 1
+        assert len(reader.groups.table) < 30
+        assert len(reader.groups._traces) < 30
+
     def test_equal_results_are_kept_once(self, cache: Cache) -> None:
         store = cache.open()
         for number in range(10):

@@ -229,6 +229,21 @@ class TestThreads:
         thread.join(30)
         assert waiter.alone
 
+    def test_where_the_file_system_has_no_locks_threads_still_take_turns(
+        self, flights: Flights, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As on a network file system without a lock daemon."""
+
+        def try_lock(descriptor: int, offset: int) -> bool:
+            raise OSError(37, "No locks available")
+
+        monkeypatch.setattr("hitsave.store.flight.try_lock", try_lock)
+        for _ in range(2):
+            with flights.flight(b"key") as flight, flights.flight(b"other") as other:
+                assert flight.alone
+                assert other.alone
+        assert flights.descriptor() == -1  # isn't tried again for a while
+
     def test_a_removed_lock_file_is_made_again(self, flights: Flights) -> None:
         with flights.flight(b"key"):
             pass

@@ -183,7 +183,7 @@ class MemoryMachine(StoreMachine):
 
 
 few = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
 TestDiskModel = DiskMachine.TestCase
 TestDiskModel.settings = few
