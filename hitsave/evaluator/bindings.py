@@ -12,7 +12,7 @@ from hitsave.errors import CannotDigest
 from hitsave.evaluator.carrier import Carrier
 from hitsave.evaluator.guard import Check
 from hitsave.evaluator.live import MISSING, LiveValues
-from hitsave.evaluator.state import function_in, holds_state
+from hitsave.evaluator.state import function_in, holds_state, is_lru_cache
 from hitsave.symbol import Symbol, module_of, qualname_of
 from hitsave.values import digest_value
 
@@ -57,7 +57,14 @@ class Bindings:
             function = function_in(value)
             if function is not None and holds_state(function):
                 found.append(name)
+            elif is_lru_cache(value) and self._reads_what_changes(name):
+                found.append(name)  # what it has cached may be from before a change
         return tuple(found)
+
+    def _reads_what_changes(self, name: Symbol) -> bool:
+        live = self._book.closure({name}).live
+        self._live.digests(live)
+        return not all(self._live.is_steady(one) for one in live)
 
     def replaced(self, closure: Closure) -> tuple[tuple[str, str], ...]:
         """(symbol, digest of what it is bound to) of functions that aren't the ones in their module's source.

@@ -15,7 +15,7 @@ import sys
 
 from hitsave.digest import Digest
 from hitsave.errors import CannotDigest
-from hitsave.evaluator.state import function_in, holds_state
+from hitsave.evaluator.state import cached_in, function_in, holds_state, is_lru_cache
 from hitsave.symbol import Symbol, module_of, qualname_of
 from hitsave.values import digest_value
 
@@ -138,7 +138,8 @@ def _held(holder: Any, attribute: str) -> Any:
         return _attributes(holder)
     if attribute == "__subclasses__" and isinstance(holder, type):
         return [_subclasses(holder)]  # a list: which there are can change
-    return holder.__dict__.get(attribute, MISSING)
+    value = holder.__dict__.get(attribute, MISSING)
+    return [value, *cached_in(value)] if is_lru_cache(value) else value
 
 
 def _subclasses(cls: type) -> list[Any]:

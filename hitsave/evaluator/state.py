@@ -47,6 +47,24 @@ def function_in(value: Any) -> Any:
     return inner if type(inner) is FunctionKind else None
 
 
+def is_lru_cache(value: Any) -> bool:
+    """Whether `value` is what `functools.lru_cache` makes of a function."""
+    return type(value).__name__ == "_lru_cache_wrapper" and type(value).__module__ == "functools"
+
+
+def cached_in(wrapper: Any) -> list[Any]:
+    """What an `lru_cache` holds: keys and results. (It has no attribute that says so; the collector knows.)"""
+    from gc import get_referents
+
+    found: list[Any] = []
+    for table in get_referents(wrapper):
+        if type(table) is dict and table is not wrapper.__dict__:
+            for key, value in table.items():
+                linked = type(value).__name__ == "_lru_list_elem"
+                found.append((key, get_referents(value) if linked else value))
+    return found
+
+
 def holds_state(function: Any, seen: frozenset[int] = frozenset()) -> bool:
     """Whether `function` keeps something that can change while its text stays."""
     if id(function) in seen:

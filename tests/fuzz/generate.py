@@ -79,7 +79,8 @@ class Project:
         for name, number in self.late:
             found[f"{name}.py"] = f"N = {number}\ndef entry(x):\n    return x + N\n"
         lines = [*(f"import {name}" for name in names), "from hitsave import memo"]
-        for module, function, argument in self.steps:
+        # Set-up first: between two calls it would show which of them had filled a cache, and a hit fills none.
+        for module, function, argument in sorted(self.steps, key=lambda step: not step[1].endswith("_setup")):
             call = f"{module}.{function}({argument})"
             lines.append(call if function.endswith("_setup") else f'print("=", "{call}", {call})')
         found["main.py"] = "\n".join(lines) + "\n"
