@@ -62,7 +62,7 @@ class Gatherer:
                 self._tick()
                 continue
             began = monotonic()
-            while not self._stopped and not self._is_over(began):
+            while not self._is_over(began):
                 self._pause(QUIET_S)
             self._woken.clear()
             paths, self._paths = self._paths, set()
@@ -71,7 +71,7 @@ class Gatherer:
 
     def _is_over(self, began: float) -> bool:
         now = monotonic()
-        if now - began >= BUSY_S:
+        if self._stopped or now - began >= BUSY_S:
             return True
         quiet = now - self._last >= QUIET_S or now - began >= HOLD_S
         return quiet and not self._busy()
