@@ -60,12 +60,15 @@ class RunsPage:
 
 def runs_page(connection: Connection, function: Any, view: RunsView) -> RunsPage:
     """A page of the runs of `function` (a row of `functions`)."""
-    filters = [_condition(connection, f) for f in view.parsed_filters()] + _version_filter(view) + _search(view)
+    filters = [_condition(f) for f in view.parsed_filters()] + _version_filter(view) + _search(view)
     base = [entries.c.function_id == function.id, *filters]
     ids, cursor = _page_ids(connection, function, view, base, bool(filters))
     runs = _load(connection, ids)
     matching = None
     if filters:
+        # A page walks the runs in order and looks at each one's cell; counting goes through the index on cells.
+        found = [_condition(f, function.id) for f in view.parsed_filters()] + _version_filter(view) + _search(view)
+        base = [entries.c.function_id == function.id, *found]
         few = sa.select(sa.literal(1)).select_from(_joined()).where(*base).limit(COUNT_MAX + 1).subquery()
         matching = int(connection.execute(sa.select(sa.func.count()).select_from(few)).scalar_one())
     known = columns_of(connection, function.id)
@@ -77,7 +80,7 @@ def runs_page(connection: Connection, function: Any, view: RunsView) -> RunsPage
 
 def export_rows(connection: Connection, function: Any, view: RunsView, limit: int) -> tuple[list[str], list[Run]]:
     """Up to `limit` runs of the view and the ids of all columns, for CSV and JSON."""
-    filters = [_condition(connection, f) for f in view.parsed_filters()] + _version_filter(view) + _search(view)
+    filters = [_condition(f) for f in view.parsed_filters()] + _version_filter(view) + _search(view)
     base = [entries.c.function_id == function.id, *filters]
     chosen = dataclasses.replace(view, size=limit, after="")
     ids, _ = _page_ids(connection, function, chosen, base, bool(filters))
@@ -218,7 +221,8 @@ def _joined() -> sa.Join:
     return entries.join(versions, versions.c.id == entries.c.version_id)
 
 
-def _condition(connection: Connection, chosen: Filter) -> Any:
+def _condition(chosen: Filter, by_index_of: int = 0) -> Any:
+    """The condition in SQL: a look at each run's cell, or, with the id of the function, through the index on cells."""
     if not chosen.column.kind:
         return _compare(chosen, FIXED_SORTS[chosen.column.name], None)
     cell = cells.alias()
@@ -229,7 +233,15 @@ def _condition(connection: Connection, chosen: Filter) -> Any:
         return sa.or_(~here.exists(), here.where(cell.c.text == "None").exists())
     if chosen.op == "present":
         return here.where(cell.c.text != "None").exists()
-    return here.where(_compare(chosen, cell.c.number, cell.c.text)).exists()
+    compared = _compare(chosen, cell.c.number, cell.c.text)
+    if by_index_of:
+        place = (
+            cell.c.function_id == by_index_of,
+            cell.c.kind == chosen.column.kind,
+            cell.c.name == chosen.column.name,
+        )
+        return entries.c.id.in_(sa.select(cell.c.entry_id).where(*place, compared))
+    return here.where(compared).exists()
 
 
 def _compare(chosen: Filter, number: Any, text: Any) -> Any:
