@@ -62,8 +62,8 @@ class Observed(Record):
     fingerprint of the closure with what did not run, and the children, left out, as of the code that was loaded.
     `reached` are those of `ran` that no static edge led to, `carried` the functions and classes that came in with an
     argument or a live value: the closure starts at these too. `earlier` are functions that may have run before it in
-    the same process: what they may have left behind counts although they didn't run. `imported` are modules that it was the first to import,
-    so that what their top level read is among what it read. `impurities` names clock,
+    the same process: what they may have left behind counts although they didn't run. `imported` are modules that it
+    was the first to import, so that what their top level read is among what it read. `impurities` names clock,
     randomness, network …
     """
 

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
     from types import FunctionType
-    from typing import Any, Protocol, TypeVar, overload
-
-    from typing_extensions import Concatenate, ParamSpec
+    from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
     from hitsave.analysis import Closure
     from hitsave.evaluator.memo import CacheInfo, Memo

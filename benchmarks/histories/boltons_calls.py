@@ -212,11 +212,20 @@ def describe():
 
 
 def cases():
-    return strutils.camel2under("BasicParseTest"), strutils.under2camel("complex_tokenizer"), strutils.slugify("First post! Hi!")
+    return (
+        strutils.camel2under("BasicParseTest"),
+        strutils.under2camel("complex_tokenizer"),
+        strutils.slugify("First post! Hi!"),
+    )
 
 
 def cardinalize():
-    return strutils.pluralize("enemy"), strutils.singularize("FEET"), strutils.cardinalize("vacuum", 3), strutils.ordinalize(22)
+    return (
+        strutils.pluralize("enemy"),
+        strutils.singularize("FEET"),
+        strutils.cardinalize("vacuum", 3),
+        strutils.ordinalize(22),
+    )
 
 
 def asciify():
@@ -228,11 +237,17 @@ def bytes2human():
 
 
 def int_ranges():
-    return strutils.parse_int_list("1,3,5-8"), strutils.format_int_list([1, 3, 5, 6, 7]), strutils.complement_int_list("1,3")
+    return (
+        strutils.parse_int_list("1,3,5-8"),
+        strutils.format_int_list([1, 3, 5, 6, 7]),
+        strutils.complement_int_list("1,3"),
+    )
 
 
 def multi_replace():
-    return strutils.MultiReplace([("foo", "zoo"), ("cat", "hat")]).sub("The foo bar cat"), strutils.unwrap_text("a\nb\n\nc")
+    return strutils.MultiReplace([("foo", "zoo"), ("cat", "hat")]).sub("The foo bar cat"), strutils.unwrap_text(
+        "a\nb\n\nc"
+    )
 
 
 def html2text():
@@ -240,7 +255,11 @@ def html2text():
 
 
 def shell_args():
-    return strutils.args2sh(["aa", "[bb]", "cc'cc"]), strutils.args2cmd(["a b", 'c"d']), list(strutils.iter_splitlines("a\nb"))
+    return (
+        strutils.args2sh(["aa", "[bb]", "cc'cc"]),
+        strutils.args2cmd(["a b", 'c"d']),
+        list(strutils.iter_splitlines("a\nb")),
+    )
 
 
 def table():

@@ -6,9 +6,18 @@ import enum
 import inspect
 import uuid
 
-from marshmallow import Schema, ValidationError, class_registry, fields, post_dump, post_load, pre_load, validate, validates_schema
+from marshmallow import (
+    Schema,
+    ValidationError,
+    class_registry,
+    fields,
+    post_dump,
+    post_load,
+    pre_load,
+    validate,
+    validates_schema,
+)
 from marshmallow import utils as mutils
-
 
 # It was renamed in 4.0.
 _MANY = {"pass_collection" if "pass_collection" in inspect.signature(post_dump).parameters else "pass_many": True}
@@ -161,7 +170,9 @@ def float_field():
 
 
 def decimal_field():
-    return [_field(fields.Decimal(places=2), v) for v in ("3.555", "x", 4)], fields.Decimal(as_string=True).serialize("a", {"a": decimal.Decimal("1.0")})
+    return [_field(fields.Decimal(places=2), v) for v in ("3.555", "x", 4)], fields.Decimal(as_string=True).serialize(
+        "a", {"a": decimal.Decimal("1.0")}
+    )
 
 
 def boolean():
@@ -169,12 +180,18 @@ def boolean():
 
 
 def date():
-    return [_field(fields.Date(), v) for v in ("2020-01-02", "x")], fields.Date().serialize("a", {"a": datetime.date(2020, 1, 2)})
+    return [_field(fields.Date(), v) for v in ("2020-01-02", "x")], fields.Date().serialize(
+        "a", {"a": datetime.date(2020, 1, 2)}
+    )
 
 
 def date_time():
     formats = ("iso", "rfc", "timestamp", "%Y")
-    return [_field(fields.DateTime(format=f), v) for f in formats for v in ("2020-01-02T03:04:05", "Thu, 02 Jan 2020 03:04:05 -0000", 5, "2020")]
+    return [
+        _field(fields.DateTime(format=f), v)
+        for f in formats
+        for v in ("2020-01-02T03:04:05", "Thu, 02 Jan 2020 03:04:05 -0000", 5, "2020")
+    ]
 
 
 def time_field():
@@ -190,7 +207,9 @@ def uuid_field():
 
 
 def url_field():
-    return [_field(fields.Url(relative=r), v) for r in (False, True) for v in ("http://example.com/a?b", "/a", "no url")]
+    return [
+        _field(fields.Url(relative=r), v) for r in (False, True) for v in ("http://example.com/a?b", "/a", "no url")
+    ]
 
 
 def email_field():
@@ -248,12 +267,25 @@ def defaults():
 
 
 def validators():
-    checks = (validate.Range(1, 5), validate.OneOf([1, 2]), validate.NoneOf([3]), validate.Equal(4), validate.Predicate("bit_length"))
+    checks = (
+        validate.Range(1, 5),
+        validate.OneOf([1, 2]),
+        validate.NoneOf([3]),
+        validate.Equal(4),
+        validate.Predicate("bit_length"),
+    )
     return [_field(fields.Int(validate=check), v) for check in checks for v in (2, 3, 9)]
 
 
 def text_validators():
-    checks = (validate.Length(equal=3), validate.Regexp("a+$"), validate.ContainsOnly("abc"), validate.ContainsNoneOf("x"), validate.Email(), validate.URL())
+    checks = (
+        validate.Length(equal=3),
+        validate.Regexp("a+$"),
+        validate.ContainsOnly("abc"),
+        validate.ContainsNoneOf("x"),
+        validate.Email(),
+        validate.URL(),
+    )
     return [_field(fields.Str(validate=check), v) for check in checks for v in ("aaa", "abcd", "x@y.org")]
 
 

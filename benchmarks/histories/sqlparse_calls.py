@@ -4,7 +4,9 @@ import sqlparse
 from sqlparse import engine, filters, sql, tokens
 
 SELECT = "select a, b as c, count(*) from t1 left join t2 on t1.id = t2.id where a > 1 and b in (1,2,3) order by c desc limit 5"
-SCRIPT = "create table foo (id int primary key, name varchar(20)); insert into foo values (1, 'a;b'); select * from foo;"
+SCRIPT = (
+    "create table foo (id int primary key, name varchar(20)); insert into foo values (1, 'a;b'); select * from foo;"
+)
 CASE = "select case when a = 1 then 'x' when a = 2 then 'y' else null end as k from (select * from t) s"
 
 
@@ -121,7 +123,10 @@ def parse_function():
 
 
 def parse_types():
-    return [s.get_type() for s in sqlparse.parse("select 1; update t set a=1; with x as (select 1) insert into y select 1; drop table z")]
+    return [
+        s.get_type()
+        for s in sqlparse.parse("select 1; update t set a=1; with x as (select 1) insert into y select 1; drop table z")
+    ]
 
 
 def parse_assignment():

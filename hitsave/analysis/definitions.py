@@ -56,7 +56,8 @@ class Definitions:
         if value is None:
             return True
         if len(targets) == 1 and targets[0].__class__ is ast.Tuple and pairwise(targets[0], value):
-            for target, element in zip(targets[0].elts, value.elts, strict=True):
+            pairs: list[tuple[Any, Any]] = list(zip(targets[0].elts, value.elts, strict=True))
+            for target, element in pairs:
                 self._assign_names([target.id], node, element, conditions, prefix, members)
             return True
         names = [target.id for target in targets if target.__class__ is Name]

@@ -93,7 +93,8 @@ def test_random_edits_in_a_row() -> None:
     for _ in range(60):
         functions = "".join(f"def {name}(x):\n    {rng.choice(bodies)}\n" for name in "ab")
         files["n.py"] = (
-            f"K = {rng.randrange(3)}\nREG = {{}}\nclass C:\n    def run(self, x): {rng.choice(bodies[:3])}\nfrom m import a, b\n"
+            f"K = {rng.randrange(3)}\nREG = {{}}\nclass C:\n    def run(self, x): {rng.choice(bodies[:3])}\n"
+            "from m import a, b\n"
         )
         files["m.py"] = f"from n import K, REG, C\n{functions}"
         modules.edit(dict(files))

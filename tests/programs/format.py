@@ -14,7 +14,7 @@ stand in one file, by topic.
 
 `edit FILE:` either replaces a piece of text that occurs once (`old => new`, several on separate lines), or, without an
 arrow, gives statements that take the place of those that bind the same names (others are added at the end).
-`new FILE:` writes a file, `delete FILE:` removes it. `call:` is the call of a memoised function, by symbol; `setup:` are
+`new FILE:` writes a file, `delete FILE:` removes it. `call:` is the call of a memoised function, `setup:` are
 statements that run in the process first. `affected:` and `spared:` name functions: the fingerprints of the former must
 change, of the latter not. Under `ran/`, `ran:` names the functions that run in the call as written, and `earlier:`
 those that ran before it in the process. `python:` is the lowest version that the program runs on.

@@ -62,10 +62,10 @@ def test_a_memoised_call_returns_what_an_uncached_one_does(program: Program, for
     try:
         folder = Folder(base / "project", {})
         write(folder, program, program.before)
-        first, again = forked.run(folder.root, **cached), forked.run(folder.root, **cached)
+        first, again = forked.run(folder.root, cached), forked.run(folder.root, cached)
         write(folder, program, program.after)
-        edited = forked.run(folder.root, **cached)
-        truth = forked.run(folder.root, no_bytecode=True, **plain)
+        edited = forked.run(folder.root, cached)
+        truth = forked.run(folder.root, plain, no_bytecode=True)
     finally:
         shutil.rmtree(base, ignore_errors=True)
     assert first.answers, first.stderr
