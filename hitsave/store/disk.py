@@ -81,7 +81,7 @@ class DiskStore:
         self.preload = Preload(self.database)
         self.groups = Groups(self.database)
         self.flights = Flights(self.places.flight)
-        self._config_dir = config_dir
+        self.config_dir = config_dir
         self._verify = verify != "off"
         self._namespace = namespace
         self._accepted = tuple(accepted)
@@ -265,7 +265,7 @@ class DiskStore:
 
     def keys(self) -> KeyRing:
         """The keys of this machine. Raises `StoreError` if they can't be trusted, read or made."""
-        return open_machine_keys(self._config_dir, self._accepted)
+        return open_machine_keys(self.config_dir, self._accepted)
 
     def supersede(self, marks: Iterable[Mark]) -> None:
         """Mark code as replaced by newer code."""

@@ -98,6 +98,11 @@ def _check_key(store: DiskStore) -> Iterator[Finding]:
         store.keys()
     except StoreError as error:
         yield Finding("key", error.message, mends=False)
+    root = os.path.realpath(store.places.root)
+    if os.path.realpath(store.config_dir).startswith(root + os.sep):
+        yield Finding(
+            "key", "the keys lie inside the cache directory, where whoever can write it replaces them", mends=False
+        )
 
 
 def _has_key(store: DiskStore) -> bool:

@@ -140,6 +140,14 @@ def test_a_key_that_others_can_read_is_reported_and_left_to_its_owner(cache: Cac
     assert store.stats().entries == 302  # this one had read it before
 
 
+def test_keys_inside_the_cache_directory_are_reported(cache: Cache) -> None:
+    store = cache.open(config=cache.root / "config")
+    store.save(*evaluation())
+    (finding,) = check(store)
+    assert "inside the cache directory" in finding.what
+    assert not finding.mends
+
+
 def test_a_process_that_has_the_old_database_open_goes_over_to_the_new_one(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
