@@ -3,19 +3,20 @@
 import nox
 
 nox.options.sessions = ["test", "lint"]
+PARALLEL = ["-n", "2", "--dist", "loadfile"]
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 
 @nox.session(python=PYTHONS)
 def test(session: nox.Session) -> None:
     session.install("-e", ".[test]")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session(name="test-bare", python="3.11")
 def test_bare(session: nox.Session) -> None:
     """No extras: the core works with nothing but its own dependencies."""
-    session.install("-e", ".", "pytest", "pytest-timeout", "hypothesis")
+    session.install("-e", ".", "pytest", "pytest-timeout", "pytest-xdist", "hypothesis")
     session.run("python", "-m", "pytest", "tests/test_getting_started.py", "tests/cli", "tests/explain")
 
 
@@ -23,7 +24,7 @@ def test_bare(session: nox.Session) -> None:
 def test_lowest(session: nox.Session) -> None:
     """The oldest versions that pyproject.toml promises to work with."""
     session.install("--resolution", "lowest-direct", "-e", ".[test]")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session(python="3.11")

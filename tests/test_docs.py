@@ -83,3 +83,10 @@ def test_the_output_that_a_page_shows_is_what_its_commands_print(page: str, tmp_
         pytest.importorskip("vega_datasets", reason="needs hitsave[examples]")
     true = normalised(replayed(path, tmp_path))
     assert normalised(path.read_text(encoding="utf-8")) == true, f"run: python -m tests.replay {page}"
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    (line,) = re.findall(r"^python3 -m venv .* -m pytest.*$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    script = (REPOSITORY / ".ci" / "run").read_text()
+    commands = [re.sub(r"\binstall -e", "install -q -e", command) for command in line.split(" && ")]
+    assert "\n".join(commands) + "\n" in script
