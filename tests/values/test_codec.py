@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import collections
 import copy
 import dataclasses
@@ -11,6 +10,7 @@ import math
 import mmap
 import pickle
 import random
+import re
 import sys
 import types
 from functools import partial
