@@ -35,14 +35,13 @@ class Bindings:
         self._live = live
 
     def checks(self, closure: Closure, values: tuple[Symbol, ...]) -> tuple[Check, ...]:
-        """What must stay bound as it is: functions and their code, classes, and values that can't change in place."""
+        """What must stay bound as it is: functions, classes, and values that can't change in place.
+
+        A function whose code is exchanged in place stays bound; `Planner` hears of that (`files.code_exchanged`).
+        """
         found: list[Check] = []
         for _, holder, attribute, value in self._bound((*closure.functions, *closure.classes)):
             found.append(Check(holder, attribute, value))
-            if isinstance(value, FunctionType) and attribute.isidentifier():
-                inner = "__wrapped__." if MARK in value.__dict__ else ""
-                function = value.__wrapped__ if inner else value  # type: ignore[attr-defined]
-                found.append(Check(holder, f"{attribute}.{inner}__code__", function.__code__))
         for name, holder, attribute, value in self._bound(values):
             if self._live.is_steady(name):
                 found.append(Check(holder, attribute, value))

@@ -1,7 +1,7 @@
 """Guards: is every name of a closure still bound to the object that it was bound to?
 
 A guard is compiled into attribute look-ups, which the interpreter specialises to about 5 ns each. A rebound global, a
-monkeypatched function or method, a reloaded module and an exchanged `__code__` all make it say no.
+monkeypatched function or method and a reloaded module all make it say no.
 """
 
 from __future__ import annotations

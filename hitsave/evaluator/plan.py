@@ -22,7 +22,7 @@ from hitsave.evaluator.state import function_in
 from hitsave.evaluator.typed import Typed
 from hitsave.evaluator.wrapper import guard_with, unguard
 from hitsave.importhook.codes import nested
-from hitsave.observe import running
+from hitsave.observe import files, running
 from hitsave.observe.files import stat_signature
 from hitsave.record import Record
 from hitsave.symbol import Symbol, module_of, outermost, qualname_of, symbol
@@ -128,6 +128,7 @@ class Planner:
         self.bindings = Bindings(book, self.live)
         self._memos: dict[Symbol, ref[Memo]] = {}
         self._keep_code = keep_code
+        self._hears = False
         self._decorated = decorated  # the memoised function of that name, called before or not
         self._kept: set[str] = set()
         self._by_code_alone: dict[Symbol, bool] = {}
@@ -182,7 +183,24 @@ class Planner:
             and (not plan.moving or self.live.digests(plan.moving) == plan.moving)
         )
 
+    def _hear(self) -> None:
+        """From now on, hear of code that is exchanged in place; weakly, since sessions come and go."""
+        self._hears = True
+        me = ref(self)
+
+        def exchanged() -> None:
+            planner = me()
+            if planner is None:
+                files.code_exchanged.remove(exchanged)
+            else:
+                planner.forget()
+
+        files.install()
+        files.code_exchanged.append(exchanged)
+
     def _make(self, memo: Memo, carried: frozenset[Symbol]) -> Plan:
+        if not self._hears:
+            self._hear()
         revision = self.book.loaded.revision
         extra: tuple[tuple[str, str], ...] = ()
         if memo.options.version:

@@ -14,10 +14,12 @@ from __future__ import annotations
 import os
 import sys
 
+from hitsave.observe import watch
 from hitsave.observe.watch import Sight, watchers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _installed = False
@@ -39,6 +41,9 @@ OUTSIDE = {
     "urllib.Request": "network",
 }
 LISTINGS = frozenset(("os.listdir", "os.scandir"))
+# Called when somebody exchanges the code of a function in place (jurigged, autoreload). A guard can't look for that:
+# each look at `__code__` is an audit event of its own, which costs more than all else in it.
+code_exchanged: list[Callable[[], None]] = []
 _NOT_INPUT: tuple[str, ...] = ()
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -100,6 +105,10 @@ def _heard(event: str, args: tuple[Any, ...]) -> None:
             sight.unpure.add(OUTSIDE[event])
             if OUTSIDE[event] == "subprocess":
                 sight.gap = sight.gap or "a process was started"
+    elif event == "object.__setattr__":
+        if args[1] == "__code__" and not watch.is_busy():
+            for changed in tuple(code_exchanged):
+                changed()
     elif event == "sqlite3.connect":
         sights = watchers()
         if sights:

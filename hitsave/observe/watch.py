@@ -103,6 +103,11 @@ def watchers() -> Sequence[Sight]:
     return [sight for sight in under_way if ident not in sight.asleep]
 
 
+def is_busy() -> bool:
+    """Whether this thread is doing hitsave's own work."""
+    return _thread.get_ident() in _busy
+
+
 def callers() -> Sequence[Sight]:
     """The evaluations that this thread works for at the moment, whatever it is doing."""
     ident = _thread.get_ident()
