@@ -87,13 +87,18 @@ class RowCache(diskcache.Cache):  # type: ignore[misc]  # untyped library
     def __init__(self, directory: str, *, timeout_s: float, journal_mode: str) -> None:
         self._shared: sqlite3.Connection | None = None
         if not self._adopt(directory, timeout_s):
-            super().__init__(directory, timeout=timeout_s, disk=BytesDisk, sqlite_journal_mode=journal_mode, **SETTINGS)
-            # The triggers that keep diskcache's count and size cost a quarter of a write; nothing reads these.
-            for name in ("count_insert", "count_delete", "size_insert", "size_update", "size_delete"):
-                self._sql(f"DROP TRIGGER IF EXISTS Settings_{name}")
-            self._sql("INSERT OR REPLACE INTO Settings VALUES ('hitsave', 1)")
-            super().close()
+            try:
+                self._make(directory, timeout_s, journal_mode)
+            finally:
+                super().close()
         self._shared = self._connect(directory, timeout_s)
+
+    def _make(self, directory: str, timeout_s: float, journal_mode: str) -> None:
+        super().__init__(directory, timeout=timeout_s, disk=BytesDisk, sqlite_journal_mode=journal_mode, **SETTINGS)
+        # The triggers that keep diskcache's count and size cost a quarter of a write; nothing reads these.
+        for name in ("count_insert", "count_delete", "size_insert", "size_update", "size_delete"):
+            self._sql(f"DROP TRIGGER IF EXISTS Settings_{name}")
+        self._sql("INSERT OR REPLACE INTO Settings VALUES ('hitsave', 1)")
 
     def _adopt(self, directory: str, timeout_s: float) -> bool:
         """Take over a database that an earlier process set up, without writing; False if it isn't one."""
