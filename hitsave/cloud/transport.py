@@ -219,6 +219,11 @@ def _read(
     if response.headers.get("content-encoding", "identity") != "identity":
         raise OSError("an answer was compressed although we asked for none")
     announced = response.headers.get("content-length")
+    if announced is None and response.status_code not in (204, 304):
+        # Python's HTTP takes headers that broke off for the whole of them, and what follows for an empty body.
+        raise OSError("an answer without its length")
+    if announced is not None and not (announced.isascii() and announced.isdigit()):
+        raise OSError("an answer whose length is no number")
     if announced is not None and int(announced) > limit:
         raise OSError(f"an answer of {announced} bytes where at most {limit} can be")
     pieces: list[bytes] = []

@@ -30,6 +30,10 @@ MAX_ATTEMPTS = 200
 SLOWEST_BYTES_PER_S = 100_000
 
 
+class BadJob(Exception):
+    """A job that will never be good: another version wrote it, or its bytes are damaged."""
+
+
 class Uploader:
     """Sends what waits in `outbox`. `find_local` gives the bytes of an evaluation that the local store keeps."""
 
@@ -141,7 +145,11 @@ class Uploader:
             raise
         except Refused as error:
             return self._refused(job, error)
-        except (WireError, KeyError, TypeError) as error:
+        except WireError as error:
+            # Nonsense from the other side says nothing about the job: it is tried again like after an outage.
+            self._outbox.put_off(job.id, _backoff_s(job.attempts))
+            raise Unreachable(f"the answer makes no sense: {error}") from None
+        except BadJob as error:
             self._report(f"can't be sent a result: {error}")
         self.sent += 1
         self._outbox.done(job.id)
@@ -177,7 +185,10 @@ class Uploader:
             tag = self._signer.sign(RECORD_PURPOSE, record_message(kind, name, data))
             self._client.put_record(kind, name, data, tag)
             return
-        evaluation = evaluation_from_json(job.body["evaluation"])
+        try:
+            evaluation = evaluation_from_json(job.body["evaluation"])
+        except (WireError, KeyError) as error:
+            raise BadJob(str(error)) from None
         try:
             self._send_entry(job, evaluation)
         finally:
@@ -211,7 +222,7 @@ class Uploader:
             name, size = _digest_file(job.file)
             # The tag over the row covers the file's name, and that is its digest: other bytes are not ours.
             if not os.path.basename(job.file).startswith(name):
-                raise WireError("the bytes that waited are not those that were put there")
+                raise BadJob("the bytes that waited are not those that were put there")
             return name, size, lambda: open(job.file, "rb")
         blob = self._find_local(evaluation)
         if blob is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -150,6 +151,35 @@ def test_redirects_are_not_followed_so_the_key_stays_here(small_team: Team, prox
         transport.request("GET", "/", budget_s=5)
     assert proxy.requests == 1
     transport.close()
+
+
+@pytest.mark.parametrize("offset", [0, 12, 17, 25, 40, 90, 200, 320, 400])
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_an_upload_whose_answer_is_cut_anywhere_is_never_taken_for_done(
+    small_team: Team, proxy: FaultProxy, offset: int, method: str
+) -> None:
+    ann = patient(small_team.store("ann", url=proxy.url, lease_s=0))
+    ann.uploader.close()  # step by step, in this thread
+    evaluation = an_evaluation(a_key(), MANY)
+    ann.save(evaluation, a_blob(MANY))
+    proxy.only, proxy.fault = method, f"truncate:{offset}"
+    with contextlib.suppress(Unreachable):
+        ann.uploader.drain()
+    proxy.fault = "none"
+    deliver_here(ann)
+    bob = small_team.store("bob")
+    assert bob.find(evaluation.key) == [evaluation]
+    assert load_bytes(bob, evaluation) == MANY
+
+
+def deliver_here(store: CloudStore) -> None:
+    """Send everything in this thread."""
+
+    def is_empty() -> bool:
+        store.uploader.drain()
+        return store.waiting() == 0
+
+    wait_until(is_empty, 30)
 
 
 @pytest.mark.parametrize("fault", ["drop", "status:503", "truncate:40", "garbage"])
