@@ -169,6 +169,11 @@ class Codebase:
                 return self._graph.resolver.member(found, name)
         return entity
 
+    def imported_by(self, module: str) -> frozenset[str]:
+        """The project modules that importing a module runs, itself included."""
+        found = self._graph.resolver.module(module)
+        return frozenset() if found is None else frozenset([m.name for m in self._graph.import_closure(found)])
+
     def path(self, start: Symbol, target: Symbol) -> tuple[Symbol, ...]:
         """A chain of symbols from `start` to `target`, each naming the next; () if there is none."""
         reach = self.reach((start,))

@@ -324,6 +324,16 @@ class Effects:
         found = {thing.symbol for thing in things if isinstance(thing, Entity)}
         return found | {entity.symbol for entity in trace.entities if entity.has_value}
 
+    def _returned(self, function: Entity) -> set[str]:
+        """The module-level values that a function returns, as far as it says so: `def registry(): return REG`."""
+        found: set[str] = set()
+        for definition in function.definitions:
+            if isinstance(definition, Function):
+                for chain in definition.body_facts.returns:
+                    if chain != "?":
+                        found |= self._entities_of_chain(function.module, chain)
+        return found
+
     def _target_of_chain(self, module: Module, chain: str) -> set[str]:
         """The symbols that changing what `chain` names, or setting it, changes."""
         resolver = self.graph.resolver
@@ -350,6 +360,8 @@ class Effects:
         for thing in resolver.chain(module, chain.rstrip("()[]"), Trace()):
             if isinstance(thing, Entity):
                 targets.add(thing.symbol)
+                if chain.endswith("()"):
+                    targets |= self._returned(thing)
             elif isinstance(thing, Outside) and "[" not in chain and "(" not in chain:
                 targets.add(f"!{thing.name}")
         return targets

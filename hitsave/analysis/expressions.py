@@ -88,13 +88,16 @@ def _attribute(w: Walker, node: Attribute) -> str | None:
 @handles("Constant")
 def _constant(w: Walker, node: Constant) -> None:
     value = node.value
-    w.emit(repr(value) if value.__class__ is str else constant_token(value))
+    # A text goes in as it is, behind its length: cheaper than `repr` for the long ones.
+    w.emit(f"s{len(value)}:{value}" if value.__class__ is str else constant_token(value))
 
 
 def constant_token(value: object) -> str:
     """The token of a literal; distinct for distinct values and types."""
     kind = value.__class__
-    if kind is str or kind is bytes or value is None:
+    if kind is str:
+        return f"s{len(value)}:{value}"  # type: ignore[arg-type]
+    if kind is bytes or value is None:
         return repr(value)
     if kind is int:
         return repr(value) if -(10**9) < value < 10**9 else hex(value)  # type: ignore[operator, arg-type]
