@@ -91,7 +91,8 @@ class Audit:
             print(f"  gap: {caller} -> {callee}")
         shares = [share for caller in self.closures if (share := self._share(caller)) is not None]
         print(
-            f"closures: {sum(shares) / max(1, len(shares)):.1%} of importable functions on average of {len(shares)} callers"
+            f"closures: {sum(shares) / max(1, len(shares)):.1%} of importable functions, "
+            f"average of {len(shares)} callers"
         )
 
     def _share(self, caller: Symbol) -> float | None:
