@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -110,7 +109,7 @@ def test_columns_that_never_differ_hide_until_asked_for_and_choices_are_kept(pag
     assert page.get_by_role("columnheader", name="layers").count() == 0
     page.get_by_text("Columns", exact=True).click()
     page.locator("[data-hide='arg.layers']").check()
-    page.wait_for_function("!location.search.includes('hide')")
+    page.wait_for_url(lambda url: "hide" not in url)
 
 
 def test_compare_ticked_runs(page: Page) -> None:
