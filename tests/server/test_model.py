@@ -40,8 +40,13 @@ class Model(RuleBasedStateMachine):
         assert Api(self.server)("PUT", f"//api/v1/projects/{self.project}", json={}).status_code == 201
         self.apis = {user: Api(self.server, self.keys[user], self.project) for user in USERS}
         self.entries: dict[tuple[Key, str], tuple[str, bytes]] = {}  # by key and world: who, value
-        self.blobs: set[str] = set()
+        self.uploaded: set[str] = set()  # these stay for a while, whatever refers to them
         self.leases: dict[Key, str] = {}
+
+    @property
+    def blobs(self) -> set[str]:
+        """What the project has a reason to see: uploads, and what its entries refer to (inline values only so)."""
+        return self.uploaded | {blob_name(value) for _, value in self.entries.values()}
 
     keys: dict[str, str]
     calls = st.builds(
@@ -58,7 +63,8 @@ class Model(RuleBasedStateMachine):
         name = blob_name(value)
         reply = self.apis[user]("PUT", f"/blobs/{name}", data=value)
         assert reply.status_code == (200 if name in self.blobs else 201)
-        self.blobs.add(name)
+        if reply.status_code == 201:
+            self.uploaded.add(name)
 
     @rule(user=users, key=calls, world=worlds, value=values, inline=st.booleans())
     def store(self, user: str, key: Key, world: str, value: bytes, inline: bool) -> None:
@@ -74,7 +80,6 @@ class Model(RuleBasedStateMachine):
         else:
             assert reply.status_code == 201
             self.entries[key, world] = user, value
-            self.blobs.add(blob_name(value))
         self.leases.pop(key, None)
 
     @rule(user=users, key=calls)
