@@ -150,7 +150,11 @@ class Members(ABC):
             if found.has_function and name in PICKLING:
                 self.mention(found, SHAPE, entity)
                 self._register(found, PICKLED, entity)
-            elif (found.has_function and (is_dunder or loud or name in quiet)) or (found.is_class and loud):
+            elif (
+                (found.has_function and (is_dunder or loud or name in quiet))
+                or (found.is_class and loud)
+                or (found.has_value and is_dunder)
+            ):
                 self.mention(found, MENTION, entity)
             self._register(found, name, entity)
         if loud:

@@ -103,7 +103,7 @@ class Reach(Members):
             self.mention(entity, SHAPE, None)
             self._absorb(self.graph.header(entity), UNCUT, entity, "header")
         elif entity.has_value:
-            self.mention(entity, MENTION if "." not in entity.qualname else SHAPE, None)
+            self.mention(entity, SHAPE, None)
 
     def run_only(self, entity: Entity) -> None:
         """Reach what calling an entity runs, without the definition itself or what it stands for."""
