@@ -23,6 +23,7 @@ from hitsave.analysis.summary import (
     Definition,
     Facts,
     Function,
+    Import,
     Value,
 )
 from hitsave.analysis.walker import Walker, digest_tokens
@@ -228,21 +229,9 @@ class Definitions:
                 w.module_level = define_inside
                 w.visit(child)
                 w.module_level = None
-                for name in body.names:
+                for name, kinds in body.names.items():
                     members.setdefault(name, f"c?{qualname}")
-                    self.define(
-                        Value(
-                            f"{qualname}.{name}",
-                            child.lineno,
-                            child.end_lineno or 0,
-                            (),
-                            digest_text(""),
-                            False,
-                            "",
-                            -1,
-                            NO_FACTS,
-                        )
-                    )
+                    self._define_loose(f"{qualname}.{name}", child, kinds)
                 body.names.clear()
         w.emit("methods:")
         for name in sorted(set(methods)):
@@ -270,6 +259,16 @@ class Definitions:
         )
         w.docs, w.annotations, w.annotation_region, w.module_level = docs, annotations, annotation_region, level
 
+    def _define_loose(self, name: str, node: ast.stmt, kinds: list[str]) -> None:
+        """Define a name that a statement of a class body binds; its text is part of the class's shape."""
+        where = (node.lineno, node.end_lineno or 0)
+        for kind in dict.fromkeys(kinds):
+            if kind[0] == "@":
+                module, _, attribute = kind[1:].partition("|")
+                self.define(Import(name, *where, (), module, attribute))
+            else:
+                self.define(Value(name, *where, (), digest_text(""), False, "", -1, NO_FACTS))
+
     def _member(self, node: Any, qualname: str, members: dict[str, str], methods: list[str], *, certain: bool) -> None:
         methods.append(node.name)
         if node.__class__ is ClassDef:
@@ -287,7 +286,8 @@ class Definitions:
             annotation(w, node.annotation, targets[0].id)
             if node.value is None:
                 return True
-        if not all(target.__class__ is Name for target in targets):
+        declared = w.frame.declared or ()
+        if not all(target.__class__ is Name and target.id not in declared for target in targets):
             return False
         frame, reads = w.frame, w.reads
         self.assignment(node, (), qualname + ".", members)

@@ -50,6 +50,7 @@ class Edges:
         "flags",
         "import_patterns",
         "imported",
+        "listed",
         "mentions",
         "missing",
         "modules",
@@ -73,6 +74,7 @@ class Edges:
         self.parent: tuple[str, ...] = ()
         self.modules: dict[Module, None] = {}
         self.imported: dict[Module, None] = {}
+        self.listed: dict[Module, None] = {}  # packages whose submodules are listed
         self.outside: dict[str, tuple[int, int]] = {}
         self.environment: set[str] = set()  # "*" for a computed name
         self.escapes: dict[Entity, None] = {}  # classes whose instances (or which themselves) outside code gets
@@ -97,7 +99,7 @@ class Edges:
             found: set[str] = set()
             for name in self.missing:
                 module = name.partition(":")[0]
-                found.update((name, f"{module}:*", f"{module}:?"))
+                found.update((name, f"{module}:*", f"{module}:?", f"!builtins.{name.partition(':')[2]}"))
             for name in self.outside:
                 while name:
                     found.add("!" + name)
@@ -141,6 +143,11 @@ def resolve_edges(
     edges.names.update(trace.attributes)
     edges.demands.update(trace.demands)
     edges.missing = trace.missing
+    for thing, listing in trace.listed:
+        if listing == "__dict__":
+            edges.attribute_patterns.append((thing, "", "", 0))
+        elif isinstance(thing, Module):
+            edges.listed[thing] = None
     edges.pickles = any(name.partition(".")[0] in PICKLERS for name in edges.outside)
     for method in trace.unbound:  # its `self` may be anything
         edges.unbound[method] = None
@@ -178,6 +185,8 @@ def _add(edges: Edges, resolver: Resolver, module: Module, chain: str, bits: int
 def _add_imported(edges: Edges, resolver: Resolver, module: Module, chain: str) -> None:
     """Importing a.b.c runs a, a.b and a.b.c; `from a import b` may run a.b."""
     name, _, attribute = chain[1:].partition("|")
+    if name == ":self":
+        return
     for imported in modules_run(resolver, module, name, attribute.partition(".")[0]):
         edges.imported[imported] = None
     if attribute:

@@ -11,6 +11,9 @@ from hitsave.analysis.scopes import PLAIN_LOCALS, UNKNOWN
 from hitsave.analysis.summary import CALLED, CALLS_UNKNOWN, CALLS_UNKNOWN_NESTED, CHECK, GENERATOR, LOOKED, READ
 from hitsave.analysis.walker import HANDLERS, SPECIAL, Walker, ends_of_text, handles
 
+# `sys.modules[__name__]`, as a chain.
+OWN_MODULE = "@:self|"
+
 _OPERATORS = {
     getattr(ast, name): text
     for name, text in {
@@ -172,6 +175,10 @@ def _subscript(w: Walker, node: ast.Subscript) -> str | None:
     value, index = node.value, node.slice
     if value.__class__ is ast.Call and value.func.__class__ is Name and value.func.id == "globals":
         return _global_item(w, index)
+    if (module := _module_item(node)) is not None:
+        w.emit(module)
+        w.reads[module] = w.reads.get(module, node.lineno << 8) | w.mode
+        return module
     if index.__class__ is Constant and value.__class__ in (Attribute, Name):
         chain = _constant_item(w, value, index.value)
         if chain is not None:
@@ -197,20 +204,24 @@ def _global_item(w: Walker, key: ast.expr) -> str | None:
 
 
 def _constant_item(w: Walker, value: Any, key: object) -> str | None:
-    """`os.environ["K"]`: "", as it is no chain; `sys.modules["m"]`: the module; None for anything else."""
+    """`os.environ["K"]`: "", as it is no chain; None for anything else."""
     chain = chain_of(value) if isinstance(key, str) else None
-    if chain == "sys.modules":
-        w.emit(chain)
-        w.emit(repr(key))
-        module = f"@{key}|"
-        w.reads[module] = w.reads.get(module, value.lineno << 8) | w.mode
-        return module
     if chain is not None and chain.rpartition(".")[2] == "environ":
         w.emit(chain)
         w.emit(repr(key))
         w.region.keys.add((chain, str(key)))
         return ""
     return None
+
+
+def _module_item(node: ast.Subscript) -> str | None:
+    """The module that `sys.modules["name"]` or `sys.modules[__name__]` is, as a chain."""
+    if node.value.__class__ is not Attribute or chain_of(node.value) != "sys.modules":
+        return None
+    key = node.slice
+    if isinstance(key, Constant) and isinstance(key.value, str):
+        return f"@{key.value}|"
+    return OWN_MODULE if isinstance(key, Name) and key.id == "__name__" else None
 
 
 def chain_of(node: ast.expr) -> str | None:
@@ -220,7 +231,11 @@ def chain_of(node: ast.expr) -> str | None:
         return node.id  # type: ignore[attr-defined, no-any-return]
     if kind is Attribute:
         base = chain_of(node.value)  # type: ignore[attr-defined]
-        return None if base is None else f"{base}.{node.attr}"  # type: ignore[attr-defined]
+        if base is None:
+            return None
+        return base + ("" if base[-1] == "|" else ".") + node.attr  # type: ignore[attr-defined]
+    if kind is ast.Subscript and (module := _module_item(node)) is not None:  # type: ignore[arg-type]
+        return module
     if kind is ast.Call or kind is ast.Subscript:
         base = chain_of(node.func if kind is ast.Call else node.value)  # type: ignore[attr-defined]
         if base is not None and "(" not in base and "[" not in base:

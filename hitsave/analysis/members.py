@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from hitsave.analysis.entities import Entity, Module, Thing
+from hitsave.analysis.entities import Entity, Module, Outside, Thing
 from hitsave.analysis.levels import (
     CONSTRUCTORS,
     EARLIER,
@@ -48,6 +48,8 @@ class Members(ABC):
         self.names: dict[str, int] = {} if construct_only else dict.fromkeys(PROTOCOL, MENTION)
         self.active: set[Module] = set()
         self.bare: dict[Module, None] = {}
+        self.outside: set[str] = set()  # outside names reached through imports of members
+        self._followed_imports: dict[Entity, int] = {}
         self.all_members = 0  # level at which a computed getattr reaches every member
         self.prefixes: list[tuple[str, str, int]] = []
         self._members: dict[str, list[Entity]] = {}  # by name: members of reached classes and modules
@@ -55,6 +57,7 @@ class Members(ABC):
         self._super_demands: dict[tuple[Entity, str], int] = {}
         self._descendants: dict[Entity, list[Entity]] = {}
         self._subclasses_wanted = 0
+        self._doubted = 0  # level at which instances may have changed their class
         self._construct_only = construct_only
 
     @abstractmethod
@@ -80,12 +83,17 @@ class Members(ABC):
     def _read_name(self, name: str, level: int, source: Entity | None) -> None:
         self.names[name] = level
         for member in self._members.get(name, ()):
-            self.mention(member, level, source)
+            self._reach_member(member, level, source)
         if name == "__subclasses__":
             self._want_subclasses(level)
 
     def _register(self, member: Entity, name: str, source: Entity | None) -> None:
         self._members.setdefault(name, []).append(member)
+        if name[:2] == "__" and name[-2:] != "__" and member.class_name:
+            mangled = f"_{member.class_name.rpartition('.')[2].lstrip('_')}{name}"
+            self._members.setdefault(mangled, []).append(member)
+            if mangled in self.names:
+                self._reach_member(member, self.names[mangled], source)
         level = self.names.get(name, 0)
         if name not in PICKLING and name != PICKLED:
             level = max(level, self.all_members)
@@ -93,7 +101,20 @@ class Members(ABC):
             if reached > level and name.startswith(prefix) and name.endswith(suffix):
                 level = reached
         if level:
-            self.mention(member, level, source)
+            self._reach_member(member, level, source)
+
+    def _reach_member(self, member: Entity, level: int, source: Entity | None) -> None:
+        """Reach a member by its name alone: one that the module or class imports is what it imports."""
+        self.mention(member, level, source)
+        if member.has_import and self._followed_imports.get(member, 0) < level:
+            self._followed_imports[member] = level
+            for thing in self.graph.resolver.bound(member):
+                if isinstance(thing, Entity):
+                    self.mention(thing, level, member)
+                elif isinstance(thing, Module):
+                    self._add_bare(thing, level, member)
+                elif isinstance(thing, Outside):
+                    self.outside.add(thing.name)
 
     def _add_class(self, entity: Entity, known: int, level: int) -> None:
         resolver = self.graph.resolver
@@ -208,12 +229,21 @@ class Members(ABC):
             return
         member = resolver.member(owner, name)
         if member is not None:
-            self.mention(member, level, source)
+            self._reach_member(member, level, source)
         for entity in self._descendants.get(owner, ()):
-            if (member := resolver.member(entity, name)) is not None:
-                self.mention(member, level, source)
-        if member is None and self.names.get(name, 0) < level and self._passes_on(owner):
+            if (found := resolver.member(entity, name)) is not None:
+                self._reach_member(found, level, source)
+        if self.names.get(name, 0) < level and (self._doubted or (member is None and self._passes_on(owner))):
             self._read_name(name, level, source)
+
+    def _doubt_classes(self, level: int, source: Entity | None) -> None:
+        """Somebody sets `__class__`: instances may be of other classes than those that were called."""
+        if self._doubted < level:
+            self._doubted = level
+            for demands in list(self._demands.values()):
+                for name in demands:
+                    if name and self.names.get(name, 0) < level:
+                        self._read_name(name, level, source)
 
     def _passes_on(self, owner: Entity) -> bool:
         """May attributes of an instance be those of other objects: by a base unknown, a metaclass, `__getattr__`?"""
@@ -262,7 +292,7 @@ class Members(ABC):
             for name in thing.summary.definitions:
                 fits = "." not in name and name.startswith(prefix) and name.endswith(suffix)
                 if fits and (entity := thing.entity(name)) is not None:
-                    self.mention(entity, level, source)
+                    self._reach_member(entity, level, source)
         elif isinstance(thing, Entity):
             self.mention(thing, MENTION, source)
             self._demand_matching(thing, prefix, suffix, level, source)
@@ -271,13 +301,13 @@ class Members(ABC):
                 self.prefixes.append((prefix, suffix, level))
                 for name in [n for n in self._members if n.startswith(prefix) and n.endswith(suffix)]:
                     for member in self._members[name]:
-                        self.mention(member, level, source)
+                        self._reach_member(member, level, source)
         elif self.all_members < level:
             self.all_members = level
             for name, members in list(self._members.items()):
                 if name not in PICKLING and name != PICKLED:
                     for member in members:
-                        self.mention(member, level, source)
+                        self._reach_member(member, level, source)
 
     def _demand_matching(self, owner: Entity, prefix: str, suffix: str, level: int, source: Entity | None) -> None:
         """A computed name on an object of a known class: any matching member, of it and of its subclasses."""
@@ -298,12 +328,24 @@ class Members(ABC):
         for name in module.summary.definitions:
             if "." not in name and (entity := module.entity(name)) is not None:
                 self._register(entity, name, source)
+        for star in module.summary.stars:
+            taken = self.graph.resolver.imported(module, star)
+            if isinstance(taken, Module):
+                self._add_bare(taken, level, source)
+
+    def _add_submodules(self, package: Module, level: int, source: Entity | None) -> None:
+        """A package whose submodules are listed: each may be imported and used."""
+        for child in self.graph.resolver.children(package.name):
+            module = self.graph.resolver.module(child)
+            if module is not None and module not in self.bare:
+                self._add_bare(module, level, source)
+                self._add_submodules(module, level, source)
 
     def _reach_module(self, module: Module, level: int, source: Entity | None) -> None:
         """Something computed in a module may name anything in it."""
         for name in module.summary.definitions:
             if "." not in name and (entity := module.entity(name)) is not None:
-                self.mention(entity, level, source)
+                self._reach_member(entity, level, source)
 
     def _import_any(self, importer: Module, prefix: str, level: int, source: Entity | None) -> None:
         """A module imported by a computed name: any that fits."""

@@ -240,6 +240,10 @@ class Reach(Members):
         for module in edges.imported:
             if module not in self.active:
                 self.activate(module)
+        for module in edges.listed:
+            self._add_submodules(module, level, source)
+        if any(write.endswith("__class__") for write in edges.writes):
+            self._doubt_classes(level, source)
         for owner in edges.escapes:
             self._escape(owner, level, source)
         if self.effects is not None and level > ASIDE and not (targets := edges.targets()) <= self._strong.keys():

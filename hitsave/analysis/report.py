@@ -126,7 +126,7 @@ class _Seen:
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
-        self.outside: set[str] = set()
+        self.outside: set[str] = set(reach.outside)
         self.module_documentation: set[str] = set()
         for edges, _, _ in reach.edges:
             self.outside.update(edges.outside)

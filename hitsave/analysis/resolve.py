@@ -28,16 +28,27 @@ PLAIN_TYPES = frozenset({
 })  # fmt: skip
 
 
+# Decorators and metaclasses that leave a class what it is.
+_KEEPS_CLASS = frozenset({
+    "dataclasses.dataclass", "functools.total_ordering", "typing.final", "typing.runtime_checkable", "abc.ABCMeta",
+    "typing_extensions.final", "typing_extensions.runtime_checkable", "typing_extensions.deprecated", "enum.unique",
+    "warnings.deprecated", "builtins.type", "attr.s", "attrs.define", "attrs.frozen", "enum.EnumMeta",
+})  # fmt: skip
+# Reading one of these gives all names of a module or class, or all submodules of a package.
+_LISTINGS = ("__dict__", "__path__")
+
+
 class Trace:
     """What was met on the way of resolving chains: `entities` in order, import bindings included."""
 
-    __slots__ = ("attributes", "demands", "entities", "lazy", "missing", "unbound")
+    __slots__ = ("attributes", "demands", "entities", "listed", "missing", "unbound")
 
     def __init__(self) -> None:
         self.entities: dict[Entity, None] = {}
         self.attributes: set[str] = set()  # names read on unknown receivers
         self.demands: dict[tuple[Entity, str], None] = {}  # names read on instances of a known class
         self.unbound: dict[Entity, None] = {}  # methods taken from their class
+        self.listed: dict[tuple[Thing, str], None] = {}  # (thing, __dict__ or __path__)
         self.missing: set[str] = set()  # names that a project module doesn't define
 
 
@@ -46,6 +57,7 @@ class Resolver(ModuleTable):
 
     def __init__(self, modules: Modules) -> None:
         super().__init__(modules)
+        self._itself: dict[Entity, bool] = {}
         self._open: set[Entity] = set()
         self._names: dict[tuple[Module, str], tuple[tuple[Thing, ...], tuple[Entity, ...]]] = {}
 
@@ -84,6 +96,10 @@ class Resolver(ModuleTable):
         if name == "__class__":
             return [UNKNOWN]
         return []
+
+    def bound(self, entity: Entity) -> list[Thing]:
+        """What a name stands for, by all its bindings."""
+        return self._bound(entity, Trace())
 
     def _bound(self, entity: Entity, trace: Trace) -> list[Thing]:
         trace.entities[entity] = None
@@ -179,7 +195,7 @@ class Resolver(ModuleTable):
         things: tuple[Thing, ...]
         if chain[0] == "@":
             name, _, rest = chain[1:].partition("|")
-            source = self.imported(module, name)
+            source = module if name == ":self" else self.imported(module, name)
             things = () if source is None else (source,)
             parts = rest.split(".") if rest else []
         else:
@@ -187,7 +203,7 @@ class Resolver(ModuleTable):
             root = parts.pop(0)
             marker = root[-2:]
             if marker in ("()", "[]"):
-                things = _after(self.name(module, root[:-2], trace), marker)
+                things = self._after(self.name(module, root[:-2], trace), marker)
             else:
                 things = self.name(module, root, trace)
         for part in parts:
@@ -196,12 +212,15 @@ class Resolver(ModuleTable):
             moved: tuple[Thing, ...] = ()
             for thing in things:
                 moved += self.attribute_of(thing, name, trace)
-            things = _after(moved, marker) if marker in ("()", "[]") else moved
+            things = self._after(moved, marker) if marker in ("()", "[]") else moved
         return things
 
     def attribute_of(self, thing: Thing, name: str, trace: Trace) -> tuple[Thing, ...]:
         """What attribute `name` of a thing is."""
         kind = thing.__class__
+        if name in _LISTINGS and (kind is Module or (kind is Entity and thing.is_class)):  # type: ignore[union-attr]
+            trace.listed[thing, name] = None
+            return (UNKNOWN,)
         if kind is Module:
             return self.attribute(thing, name, trace)  # type: ignore[arg-type]
         if kind is Outside:
@@ -233,9 +252,11 @@ class Resolver(ModuleTable):
                 trace.entities[member] = None
                 if member.has_function:
                     trace.unbound[member] = None
-                found = (member,)
+                found = tuple(self._bound(member, trace)) if member.has_import else (member,)
             else:
                 trace.demands[entity, name] = None
+            if not self.is_itself(entity):
+                trace.attributes.add(name)
         if entity.has_value:
             for definition in entity.definitions:
                 if definition.__class__ is Value:
@@ -265,6 +286,21 @@ class Resolver(ModuleTable):
         things = self.chain(entity.module, alias, trace)
         self._open.discard(entity)
         return things
+
+    def _after(self, things: tuple[Thing, ...], marker: str) -> tuple[Thing, ...]:
+        """What calling the things, or taking an item of them, gives."""
+        found: list[Thing] = []
+        for thing in things:
+            if marker == "()" and isinstance(thing, Entity) and thing.is_class:
+                found.append(Instance(thing))
+                if not self.is_itself(thing):
+                    found.append(UNKNOWN)
+            elif marker == "()" and isinstance(thing, Outside):
+                plain = thing.name in PLAIN_TYPES or _is_class_name(thing.name)
+                found.append(Outside(thing.name) if plain else Outside(thing.name, is_result=True))
+            else:
+                found.append(UNKNOWN)
+        return tuple(found)
 
     # Classes
 
@@ -316,11 +352,40 @@ class Resolver(ModuleTable):
 
     def member(self, entity: Entity, name: str) -> Entity | None:
         """The member that a class has under `name`, its own or inherited from project classes."""
-        for ancestor in self.mro(entity)[0]:
+        ancestors = self.mro(entity)[0]
+        for ancestor in ancestors:
             found = ancestor.module.entity(f"{ancestor.qualname}.{name}")
             if found is not None:
                 return found
+        if name[:1] == "_" and "__" in name[2:]:  # a private name from outside its class: `_Class__name`
+            for ancestor in ancestors:
+                prefix = "_" + ancestor.name.lstrip("_")
+                if name.startswith(prefix + "__"):
+                    return ancestor.module.entity(f"{ancestor.qualname}.{name[len(prefix) :]}")
         return None
+
+    def is_itself(self, entity: Entity) -> bool:
+        """Is the name of a class bound to that class, and does calling it give an instance of it?"""
+        known = self._itself.get(entity)
+        if known is None:
+            known = self._itself[entity] = self._is_itself(entity)
+        return known
+
+    def _is_itself(self, entity: Entity) -> bool:
+        if entity.has_value or entity.has_function or entity.has_import or self.member(entity, "__new__") is not None:
+            return False
+        for ancestor in self.mro(entity)[0]:
+            for definition in ancestor.definitions:
+                if not isinstance(definition, Class):
+                    continue
+                chains = [chain for keyword, chain in definition.keywords if keyword == "metaclass"]
+                if ancestor is entity:
+                    chains += [chain for chain, _ in definition.decorators]
+                for chain in chains:
+                    things = self.chain(ancestor.module, chain, Trace()) if chain != "?" else ()
+                    if not things or not all(isinstance(t, Outside) and t.name in _KEEPS_CLASS for t in things):
+                        return False
+        return True
 
     def after(self, entity: Entity, beyond: Entity, name: str) -> Entity | None:
         """What `super().name` in class `beyond` is for an instance of class `entity`."""
@@ -331,20 +396,6 @@ class Resolver(ModuleTable):
             if found is not None:
                 return found
         return None
-
-
-def _after(things: tuple[Thing, ...], marker: str) -> tuple[Thing, ...]:
-    """What calling the things, or taking an item of them, gives."""
-    found: list[Thing] = []
-    for thing in things:
-        if marker == "()" and isinstance(thing, Entity) and thing.is_class:
-            found.append(Instance(thing))
-        elif marker == "()" and isinstance(thing, Outside):
-            plain = thing.name in PLAIN_TYPES or _is_class_name(thing.name)
-            found.append(Outside(thing.name) if plain else Outside(thing.name, is_result=True))
-        else:
-            found.append(UNKNOWN)
-    return tuple(found)
 
 
 def _is_class_name(name: str) -> bool:

@@ -315,6 +315,9 @@ class BodyFrame(Frame):
 
     def bind(self, name: str, kind: str) -> None:
         """Note a name that the statement binds."""
+        if self.declared is not None and name in self.declared:  # `global` in a class body
+            self.write("=" + name)
+            return
         self.names.setdefault(name, []).append(kind)
 
 

@@ -91,7 +91,7 @@ def _getattr(w: Walker, node: ast.Call, callee: str) -> str | None:
         if base is None:
             w.region.attributes.add(name)
             return ""
-        chain = f"{base}.{name}"
+        chain = base + ("" if base[-1] == "|" else ".") + name
         w.reads[chain] = w.reads.get(chain, node.lineno << 8) | w.mode
         return chain if function == "getattr" else ""
     if function in ("setattr", "delattr"):
@@ -167,7 +167,8 @@ def _import_module(w: Walker, node: ast.Call, callee: str) -> str | None:
         return ""
     name = node.args[0]
     if isinstance(name, Constant) and isinstance(name.value, str):
-        if callee.endswith("__import__"):
+        names_given = len(node.args) > 3 or any(keyword.arg == "fromlist" for keyword in node.keywords)
+        if callee.endswith("__import__") and not names_given:
             chain = f"@{name.value.partition('.')[0]}|"
             w.reads[f"@{name.value}|"] = node.lineno << 8 | w.mode
         else:
@@ -176,6 +177,13 @@ def _import_module(w: Walker, node: ast.Call, callee: str) -> str | None:
         return chain
     _note_pattern(w, "@import", *text_ends(w, name), node.lineno)
     return ""
+
+
+@_special("getmembers", "getmembers_static", "classify_class_attrs")
+def _getmembers(w: Walker, node: ast.Call, callee: str) -> str | None:
+    if node.args:
+        _note_pattern(w, chain_of(node.args[0]) or "", "", "", node.lineno)
+    return None
 
 
 @_special("attrgetter", "methodcaller")

@@ -25,6 +25,7 @@ from hitsave.analysis.scopes import BodyFrame
 from hitsave.analysis.statements import docstring, type_checking_branch
 from hitsave.analysis.summary import (
     NO_FACTS,
+    Class,
     Condition,
     Facts,
     Function,
@@ -136,14 +137,14 @@ class _Summariser(Definitions):
 
     def _add_undeclared_globals(self) -> None:
         """A name bound only by `global NAME` in functions has no statement; give it a definition to refer to."""
-        for found in list(self.definitions.values()):
-            for definition in found:
-                if isinstance(definition, Function):
-                    for write in definition.body_facts.writes:
-                        if write[0] == "=" and write[1:] not in self.definitions:
-                            where = (definition.line, definition.line)
-                            value = Value(write[1:], *where, (), digest_text(""), False, "", -1, NO_FACTS)
-                            self.definitions[write[1:]] = [value]
+        for definition in [d for found in list(self.definitions.values()) for d in found]:
+            if isinstance(definition, (Function, Class)):
+                facts = definition.body_facts if isinstance(definition, Function) else definition.facts
+                for write in facts.writes:
+                    if write[0] == "=" and write[1:] not in self.definitions:
+                        where = (definition.line, definition.line)
+                        value = Value(write[1:], *where, (), digest_text(""), False, "", -1, NO_FACTS)
+                        self.definitions[write[1:]] = [value]
 
     # Module level
 
