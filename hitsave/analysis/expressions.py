@@ -233,7 +233,7 @@ def chain_of(node: ast.expr) -> str | None:
         base = chain_of(node.value)  # type: ignore[attr-defined]
         if base is None:
             return None
-        return base + ("" if base[-1] == "|" else ".") + node.attr  # type: ignore[attr-defined]
+        return f"{base}{'' if base[-1] == '|' else '.'}{node.attr}"  # type: ignore[attr-defined]
     if kind is ast.Subscript and (module := _module_item(node)) is not None:  # type: ignore[arg-type]
         return module
     if kind is ast.Call or kind is ast.Subscript:
