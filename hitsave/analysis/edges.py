@@ -178,7 +178,7 @@ def _add(edges: Edges, resolver: Resolver, module: Module, chain: str, bits: int
             name = thing.name  # type: ignore[union-attr]
             known = edges.outside.get(name)
             edges.outside[name] = (bits, line) if known is None else (known[0] | bits, known[1])
-        elif kind is Module:
+        elif kind is Module and bits & READ:  # not where only an attribute of it is set
             edges.modules[thing] = None  # type: ignore[index]
 
 

@@ -94,17 +94,20 @@ class Members(ABC):
             self._members.setdefault(mangled, []).append(member)
             if mangled in self.names:
                 self._reach_member(member, self.names[mangled], source)
-        level = self.names.get(name, 0)
+        level = named = self.names.get(name, 0)
         if name not in PICKLING and name != PICKLED:
             level = max(level, self.all_members)
         for prefix, suffix, reached in self.prefixes:
             if reached > level and name.startswith(prefix) and name.endswith(suffix):
                 level = reached
         if level:
-            self._reach_member(member, level, source)
+            self._reach_member(member, level, source, by_name=level == named)
 
-    def _reach_member(self, member: Entity, level: int, source: Entity | None) -> None:
-        """Reach a member by its name alone: one that the module or class imports is what it imports."""
+    def _reach_member(self, member: Entity, level: int, source: Entity | None, *, by_name: bool = True) -> None:
+        """Reach a member by its name alone: one that the module or class imports is what it imports.
+
+        But a computed name (not `by_name`) leads through no further module, or it would lead everywhere.
+        """
         self.mention(member, level, source)
         if member.has_import and self._followed_imports.get(member, 0) < level:
             self._followed_imports[member] = level
@@ -112,7 +115,8 @@ class Members(ABC):
                 if isinstance(thing, Entity):
                     self.mention(thing, level, member)
                 elif isinstance(thing, Module):
-                    self._add_bare(thing, level, member)
+                    if by_name:
+                        self._add_bare(thing, level, member)
                 elif isinstance(thing, Outside):
                     self.outside.add(thing.name)
 
@@ -301,13 +305,13 @@ class Members(ABC):
                 self.prefixes.append((prefix, suffix, level))
                 for name in [n for n in self._members if n.startswith(prefix) and n.endswith(suffix)]:
                     for member in self._members[name]:
-                        self._reach_member(member, level, source)
+                        self._reach_member(member, level, source, by_name=False)
         elif self.all_members < level:
             self.all_members = level
             for name, members in list(self._members.items()):
                 if name not in PICKLING and name != PICKLED:
                     for member in members:
-                        self._reach_member(member, level, source)
+                        self._reach_member(member, level, source, by_name=False)
 
     def _demand_matching(self, owner: Entity, prefix: str, suffix: str, level: int, source: Entity | None) -> None:
         """A computed name on an object of a known class: any matching member, of it and of its subclasses."""
@@ -315,7 +319,7 @@ class Members(ABC):
         for entity in [owner, *self._descendants.get(owner, ())]:
             for ancestor in resolver.mro(entity)[0]:
                 for name in ancestor.module.members_of(ancestor.qualname):
-                    if name.startswith(prefix) and name.endswith(suffix):
+                    if name.startswith(prefix) and name.endswith(suffix) and (prefix or suffix or name not in PICKLING):
                         self._demand(owner, name, level, source)
 
     def _add_bare(self, module: Module, level: int, source: Entity | None) -> None:

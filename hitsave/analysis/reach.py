@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from hitsave.analysis.entities import Entity, Module
 from hitsave.analysis.levels import ASIDE, EARLIER, MENTION, PICKLED, SHAPE, UNCUT
 from hitsave.analysis.members import Members
-from hitsave.analysis.summary import CALLED, CALLS_UNKNOWN, READ, Function
+from hitsave.analysis.summary import CALLED, CALLS_UNKNOWN, READ, TURNS, Function
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -242,7 +242,7 @@ class Reach(Members):
                 self.activate(module)
         for module in edges.listed:
             self._add_submodules(module, level, source)
-        if any(write.endswith("__class__") for write in edges.writes):
+        if any(write == TURNS or (write[0] == "~" and write.endswith(".__class__")) for write in edges.writes):
             self._doubt_classes(level, source)
         for owner in edges.escapes:
             self._escape(owner, level, source)

@@ -17,6 +17,7 @@ from hitsave.analysis.summary import (
     MUTATES_ARGUMENT,
     MUTATES_UNKNOWN,
     READ,
+    TURNS,
 )
 
 # What a local name is bound to, as far as one look at its bindings tells: a parameter, `self` or `cls`, a fresh object
@@ -273,6 +274,8 @@ class Frame:
                         self.outer.write(write[0] + rest)
                     continue
                 names = attributes_of(rest)
+                if rest == ".__class__" and kind not in (LITERAL, INNER):
+                    region.writes.add(TURNS)
                 if kind == RECEIVER:
                     region.writes.add("self." + (names[0] if names else ""))
                 elif kind in (PARAMETER, UNKNOWN):

@@ -20,6 +20,7 @@ from hitsave.symbol import Symbol, symbol
 READ = 1  # its value was read
 WEAK = 2  # it was only changed, or tested so as to raise: what others put there can't change the result
 CHECK = 4  # it stood in isinstance() or except: a class so named is not made there
+TURNS = "@class"  # among Facts.writes: an object's `__class__` is set
 CALLED = 8  # it was called
 LOOKED = 16  # it stood first in isinstance(), hasattr() and the like: read, but not handed to anything
 
