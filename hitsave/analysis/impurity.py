@@ -28,7 +28,11 @@ def impurity_of(name: str) -> str:
     """The kind of impurity that an outside name stands for, "" for none."""
     if name in _EXACT:
         return _EXACT[name]
-    if name not in _PURE and name.rpartition(".")[0] not in _PURE and not name.rpartition(".")[2].endswith(("Error", "Exception", "error")):
+    if (
+        name not in _PURE
+        and name.rpartition(".")[0] not in _PURE
+        and not name.rpartition(".")[2].endswith(("Error", "Exception", "error"))
+    ):
         for prefix, kind in _PREFIXES:
             if name.startswith(prefix):
                 return kind

@@ -48,9 +48,11 @@ def test_versions_are_part_of_the_fingerprint() -> None:
 
 @pytest.mark.parametrize(
     ("value", "is_constant"),
-    [("1", True), ("-1.5", True), ("'a'", True), ("(1, ('a', None))", True), ("2 ** 10", True), ("[1]", False),
-     ("{}", False), ("f()", False), ("os.environ['A']", False), ("(1, [2])", False), ("J", False), ("lambda: 1", False)],
-)  # fmt: skip
+    [
+        *((text, True) for text in ("1", "-1.5", "'a'", "(1, ('a', None))", "2 ** 10")),
+        *((text, False) for text in ("[1]", "{}", "f()", "os.environ['A']", "(1, [2])", "J", "lambda: 1")),
+    ],
+)
 def test_what_is_not_an_immutable_literal_counts_by_its_value(value: str, is_constant: bool) -> None:
     found = closure(f"import os\ndef f(): return 1\nJ = 1\nK = {value}\ndef top(): return K")
     assert ("m:K" in found.constants) is is_constant
@@ -174,7 +176,8 @@ def test_several_starts_make_one_closure() -> None:
 def test_closures_are_the_same_in_any_order_of_questions() -> None:
     texts = {
         "m": "from n import *\nclass A(B):\n    def go(self): return self.x() + f()\ndef top(): return A().go()",
-        "n": "REG = {}\ndef add(f):\n    REG[f.__name__] = f\n    return f\nclass B:\n    def x(self): return REG\n@add\ndef f(): pass",
+        "n": "REG = {}\ndef add(f):\n    REG[f.__name__] = f\n    return f\n"
+        "class B:\n    def x(self): return REG\n@add\ndef f(): pass",
     }
     names = [Symbol(name) for name in ("m:top", "n:f", "m:A", "n:REG", "n:add")]
     forwards, backwards = codebase(**texts), codebase(**texts)

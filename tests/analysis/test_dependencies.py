@@ -130,7 +130,8 @@ CALL_GRAPHS = {
         {"m:A", "m:A.f"},
     ),
     "a method assigned to self": (
-        "class A:\n    def __init__(self): self.x = self.f\n    def f(self): pass\n    def g(self): self.x()\nA().g()\n",
+        "class A:\n    def __init__(self): self.x = self.f\n"
+        "    def f(self): pass\n    def g(self): self.x()\nA().g()\n",
         "m:<module>",
         {"m:A.__init__", "m:A.g", "m:A.f"},
     ),
@@ -140,7 +141,8 @@ CALL_GRAPHS = {
         {"m:C", "m:A.f"},
     ),
     "super in the order of the subclass": (
-        "class A:\n    def f(self): pass\nclass B(A):\n    def f(self): super().f()\nclass C(A):\n    def f(self): pass\n"
+        "class A:\n    def f(self): pass\nclass B(A):\n    def f(self): super().f()\n"
+        "class C(A):\n    def f(self): pass\n"
         "class D(B, C): pass\nD().f()\n",
         "m:<module>",
         {"m:B.f", "m:C.f"},

@@ -162,7 +162,7 @@ def test_distinct_programs_have_distinct_digests() -> None:
         "x[::y]", "x[y:]", "x[:y]", "x[y, y]", "x[(y, y), y]", "(y := x)", "x @ y", "x ** y", "-x ** y", "(-x) ** y",
         "''", "'\\n'", "'a' 'b'", "'a', 'b'", "0x10", "10", "1j", "x.y.z", "x.y().z", "x().y.z",
     ]  # fmt: skip
-    found = {}
+    found: dict[str, list[str]] = {}
     for body in bodies:
         digest = summary(f"def f():\n    return {body}").definitions["f"][0].body  # type: ignore[attr-defined]
         found.setdefault(digest, []).append(body)
