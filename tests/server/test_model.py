@@ -159,5 +159,8 @@ def test_schemathesis_finds_no_server_error(server: ThreadServer, tmp_path: Path
         "--max-examples", "15", "--phases", "examples,coverage,fuzzing", "--no-color", "--workers", "1",
         "--exclude-operation-id", "account_delete_token",  # it would revoke the very key that it comes with
     ]  # fmt: skip
+    # The key may set quotas, and the run draws small ones: 507 is then the documented answer, and the only 5xx that is.
+    accepted = '["2xx", "3xx", "4xx", 507]'
+    (tmp_path / "schemathesis.toml").write_text(f"[checks.not_a_server_error]\nexpected-statuses = {accepted}\n")
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=280, check=False)
     assert done.returncode == 0, done.stdout[-6000:]
