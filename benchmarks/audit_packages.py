@@ -1,6 +1,6 @@
 """How much of what a package's tests run lies inside the static closures: Python 3.11 or later.
 
-    python benchmarks/audit_packages.py PROJECT [--source src] [-- pytest arguments]
+    python benchmarks/audit_packages.py [--source src] PROJECT [pytest arguments]
 
 PROJECT is an unpacked source distribution whose tests run with the packages installed in this environment. Its tests
 run under a profiler (`audit_trace.py`); each (caller, callee) pair is looked up in `dependencies(PROJECT, caller)`.
