@@ -36,6 +36,7 @@ from hitsave.analysis.summary import (
 )
 from hitsave.analysis.walker import FILENAME, digest_tokens
 from hitsave.digest import digest_text
+from hitsave.parsing import parse
 from hitsave.source import Source
 
 _DEEP = 200_000  # recursion limit for sources nested deeper than the usual one
@@ -108,7 +109,7 @@ class _Summariser(Definitions):
 
     def run(self) -> ModuleSummary:
         source = self.source
-        tree = ast.parse(source.data, FILENAME)
+        tree = parse(source.data, FILENAME)
         text = docstring(tree.body)
         self.block(tree.body, ())
         for statement in self.statements:

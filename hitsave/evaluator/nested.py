@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from hitsave.digest import Digest
 from hitsave.importhook.codes import nested
+from hitsave.parsing import parse
 from hitsave.record import Record
 from hitsave.source import Source, source_of
 from hitsave.symbol import Symbol, symbol
@@ -60,7 +61,7 @@ def lift(function: FunctionType, source: Source) -> Lifted | None:
     """`function` lifted out of `source`; None if it can't be told there, or rebinds globals of its module."""
     import ast
 
-    node = _find(ast.parse(source.data), function.__code__)
+    node = _find(parse(source.data, source.path), function.__code__)
     if node is None or any(isinstance(inner, ast.Global) for inner in ast.walk(node)):
         return None
     free = function.__code__.co_freevars

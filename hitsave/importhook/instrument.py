@@ -17,8 +17,8 @@ from __future__ import annotations
 import _ast
 
 from hitsave.importhook.patterns import matches
-from hitsave.importhook.rewriter import PARSE_ONLY
 from hitsave.importhook.sites import DECORATORS, bindings, constant, functions
+from hitsave.parsing import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def meant(pattern: str, module: str, data: bytes) -> bool:
     module_pattern, _, name_pattern = pattern.partition(":")
     if not matches(module_pattern, module):
         return False
-    tree = compile(data, "<pattern>", "exec", PARSE_ONLY, dont_inherit=True)
+    tree = parse(data, "<pattern>")
     return any(matches(name_pattern, qualname) and "<locals>" not in qualname for _, qualname in functions(tree))
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import _ast
 
-from hitsave.importhook.rewriter import PARSE_ONLY
+from hitsave.parsing import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def literals_agree(data: bytes, path: str, namespace: dict[str, Any], *, running
     A module that is still `running` needn't have got to all of them.
     """
     try:
-        tree: Any = compile(data, path, "exec", PARSE_ONLY, dont_inherit=True)
+        tree: Any = parse(data, path)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return _agree(tree.body, namespace, running=running)
@@ -99,7 +99,7 @@ def _value(node: Any) -> Any:
 def defaults_agree(data: bytes, path: str, function: Any) -> bool:
     """Whether `function` certainly has the defaults that the text `data` gives it: the same literals, or none."""
     try:
-        tree: Any = compile(data, path, "exec", PARSE_ONLY, dont_inherit=True)
+        tree: Any = parse(data, path)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     node = _find_function(tree.body, function.__qualname__)

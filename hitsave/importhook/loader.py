@@ -20,7 +20,7 @@ from hitsave.importhook import bytecode
 from hitsave.importhook.clock import is_close, process_bound_s
 from hitsave.importhook.disguise import as_bootstrap, as_importlib
 from hitsave.importhook.record import ATTESTED, OPAQUE, Entry, stamp_of, times_of
-from hitsave.importhook.rewriter import PARSE_ONLY
+from hitsave.parsing import PARSE_ONLY, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +94,10 @@ class HitsaveLoader(SourceFileLoader):
             try:
                 # The tree is compiled even if nothing in it changes: compiling the text again would show each
                 # SyntaxWarning of the parser twice.
-                tree = _call_with_frames_removed(compile, data, path, "exec", PARSE_ONLY, dont_inherit=True)
+                try:
+                    tree = _call_with_frames_removed(compile, data, path, "exec", PARSE_ONLY, dont_inherit=True)
+                except SystemError:  # another thread parses, and CPython counts them together
+                    tree = _call_with_frames_removed(parse, data, path)
                 rewriting.rewrite(tree, data, os.fspath(path), name)
                 code = _call_with_frames_removed(compile, tree, path, "exec", **options)
                 return code

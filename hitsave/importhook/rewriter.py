@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from hitsave.digest import digest_bytes, digest_text
+from hitsave.parsing import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ VERSION = 2
 # characters that Python folds; such a function is found by its code object.)
 MARKER = b"hitsave"
 PACKAGE = "hitsave"
-PARSE_ONLY = 0x400  # ast.PyCF_ONLY_AST
 
 _OURS = sys.modules.get(PACKAGE)
 
@@ -72,7 +72,7 @@ class Rewriting:
 
     def parse(self, data: bytes | str, path: str, name: str) -> ast.Module | None:
         """The rewritten syntax tree of a text, for people to look at; None if nothing in it is rewritten."""
-        tree: ast.Module = compile(data, path, "exec", PARSE_ONLY, dont_inherit=True)
+        tree = parse(data, path)
         return tree if self.rewrite(tree, data, path, name) else None
 
     def _instruments(self, module: str) -> bool:

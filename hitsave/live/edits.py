@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from hitsave.importhook.sites import decorator_names, is_decorator
 from hitsave.live.events import Refusal
+from hitsave.parsing import parse
 from hitsave.record import Record
 from hitsave.source import Source
 from hitsave.symbol import symbol
@@ -46,8 +47,8 @@ class Comparison:
 
     def __init__(self, old: Source, new: Source) -> None:
         self.module = new.module
-        self.old = ast.parse(old.data)
-        self.new = ast.parse(new.data)
+        self.old = parse(old.data, old.path)
+        self.new = parse(new.data, new.path)
         self.refusals: list[Refusal] = []
         self._ours = decorator_names(self.new)
         self._ours_before = decorator_names(self.old)

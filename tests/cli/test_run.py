@@ -52,7 +52,7 @@ def test_a_missing_module_is_an_error(run: Runner) -> None:
 
 
 def test_an_interrupt_ends_it_as_it_ends_python(project: Project, run: Runner) -> None:
-    project.write({"a.py": "print('up', flush=True)\nimport threading\nthreading.Event().wait(60)\n"})
+    project.write({"a.py": "import threading\nprint('up', flush=True)\nthreading.Event().wait(60)\n"})
     with subprocess.Popen(
         [sys.executable, "-m", "hitsave", "run", "a.py"],
         cwd=project.root,
