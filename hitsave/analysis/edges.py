@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from hitsave.analysis.classes import Trace
 from hitsave.analysis.entities import Entity, Instance, Module, Outside, Thing
-from hitsave.analysis.resolve import Resolver, Trace
+from hitsave.analysis.resolve import Resolver
 from hitsave.analysis.summary import CALLED, LOOKED, READ, WEAK, Facts, Function
 
 if TYPE_CHECKING:

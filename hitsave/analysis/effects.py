@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hitsave.analysis.classes import Trace
 from hitsave.analysis.entities import Entity, Instance, Module, Outside
 from hitsave.analysis.reach import Reach
-from hitsave.analysis.resolve import Trace
 from hitsave.analysis.summary import CALLED, MUTATES_ARGUMENT, MUTATES_UNKNOWN, Function, Value
 
 if TYPE_CHECKING:

@@ -9,13 +9,12 @@ means (`effects.py`).
 
 from __future__ import annotations
 
-import builtins
-
+from hitsave.analysis.classes import Trace
 from hitsave.analysis.edges import Edges, getters_asked, modules_run, resolve_edges
 from hitsave.analysis.entities import Entity, Module, Outside
 from hitsave.analysis.modules import Modules
 from hitsave.analysis.refresh import same_facts
-from hitsave.analysis.resolve import Resolver, Trace
+from hitsave.analysis.resolve import Resolver
 from hitsave.analysis.summary import NO_FACTS, Class, Definition, Facts, Function, ModuleSummary, Value
 
 # Decorators that neither call a function when it is defined nor keep what it returns.
@@ -27,21 +26,6 @@ TRANSPARENT = frozenset({
     "typing_extensions.deprecated", "warnings.deprecated", "functools.total_ordering", "dataclasses.dataclass",
 })  # fmt: skip
 _ACCESSORS = frozenset({"setter", "getter", "deleter"})
-
-# Bases from outside the project that don't look at what a class defines.
-_BLIND_BASES = (
-    "builtins.object",
-    "abc.ABC",
-    "typing.Generic",
-    "typing.Protocol",
-    "collections.abc.",
-    "typing_extensions.Protocol",
-)
-
-
-def _is_builtin_type(name: str) -> bool:
-    kind = getattr(builtins, name[9:], None) if name.startswith("builtins.") else None
-    return isinstance(kind, type)
 
 
 class Graph:
@@ -210,10 +194,9 @@ class Graph:
         return known
 
     def _is_watched(self, entity: Entity) -> bool:
-        ancestors, outside = self.resolver.mro(entity)
-        if any(not name.startswith(_BLIND_BASES) and not _is_builtin_type(name) for name in outside):
+        if self.resolver.is_made_outside(entity):
             return True
-        for ancestor in ancestors:
+        for ancestor in self.resolver.mro(entity)[0]:
             for definition in ancestor.definitions:
                 if isinstance(definition, Class) and (definition.keywords or definition.decorators):
                     return True

@@ -21,12 +21,14 @@ CONSTRUCTORS = frozenset({
 })  # fmt: skip
 ATTRIBUTES = frozenset({"__doc__", "__name__", "__qualname__", "__module__", "__signature__", "__wrapped__",
                          "__annotations__", "__dict__", "__all__", "__version__", "__author__"})  # fmt: skip
-# Dunders that run on request only, not by an operator.
+# Methods that an outside metaclass or base calls when a class is made: an enum makes its members then.
+MAKING = frozenset({"__init__", "__new__", "__set_name__", "__prepare__", "_generate_next_value_"})
 # Dunders that pickling and copying call. They count in a class that is reached, since results may be stored that way,
 # but lead on only where the closure itself copies or pickles.
 PICKLING = frozenset({"__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__",
                        "__getnewargs_ex__", "__copy__", "__deepcopy__"})  # fmt: skip
 PICKLED = "<pickled>"  # stands for all of PICKLING among attribute names
+# Dunders that run on request only, not by an operator.
 ON_REQUEST = frozenset({"__repr__", "__str__", "__format__", "__del__", "__reduce__", "__reduce_ex__", "__getstate__",
                          "__setstate__", "__copy__", "__deepcopy__", "__sizeof__", "__dir__", "__call__"})  # fmt: skip
 # Bases from outside the project that call methods by no name but dunders and those of the builtin type.

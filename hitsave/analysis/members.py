@@ -8,10 +8,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from hitsave.analysis.classes import Trace
 from hitsave.analysis.entities import Entity, Module, Outside, Thing
 from hitsave.analysis.levels import (
     CONSTRUCTORS,
     EARLIER,
+    MAKING,
     MENTION,
     ON_REQUEST,
     PICKLED,
@@ -24,7 +26,6 @@ from hitsave.analysis.levels import (
     called_by_bases,
     is_protocol,
 )
-from hitsave.analysis.resolve import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -207,6 +208,10 @@ class Members(ABC):
                     for thing in self._things(entity, chain):
                         for meta in resolver.classes(thing):
                             self.mention(meta, UNCUT, entity)
+        if self.ran is not None and resolver.is_made_outside(entity):
+            for name in MAKING:
+                if (member := resolver.member(entity, name)) is not None:
+                    self.mention(member, UNCUT, entity)
 
     def _things(self, entity: Entity, chain: str) -> tuple[Thing, ...]:
         return self.graph.resolver.chain(entity.module, chain, Trace())

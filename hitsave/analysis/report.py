@@ -5,11 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
+from hitsave.analysis.classes import Trace
 from hitsave.analysis.closure import Closure, Widened
 from hitsave.analysis.entities import Entity, Instance, Module, Outside, Thing
 from hitsave.analysis.impurity import impurity_of
 from hitsave.analysis.levels import SHAPE
-from hitsave.analysis.resolve import Trace
 from hitsave.analysis.summary import Class, Function, Import, Value
 from hitsave.digest import Digest, digest_text
 from hitsave.symbol import Symbol, symbol

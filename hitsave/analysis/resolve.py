@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import builtins
 
+from hitsave.analysis.classes import Classes, Trace
 from hitsave.analysis.entities import UNKNOWN, Entity, Instance, Module, Outside, Thing
-from hitsave.analysis.modules import Modules, ModuleTable
-from hitsave.analysis.summary import Class, Import, Value
+from hitsave.analysis.modules import Modules
+from hitsave.analysis.summary import Import, Value
 
 # The alias of a value that is a literal or a display of a builtin container.
 PLAIN = "["
@@ -28,37 +29,15 @@ PLAIN_TYPES = frozenset({
 })  # fmt: skip
 
 
-# Decorators and metaclasses that leave a class what it is.
-_KEEPS_CLASS = frozenset({
-    "dataclasses.dataclass", "functools.total_ordering", "typing.final", "typing.runtime_checkable", "abc.ABCMeta",
-    "typing_extensions.final", "typing_extensions.runtime_checkable", "typing_extensions.deprecated", "enum.unique",
-    "warnings.deprecated", "builtins.type", "attr.s", "attrs.define", "attrs.frozen", "enum.EnumMeta",
-})  # fmt: skip
 # Reading one of these gives all names of a module or class, or all submodules of a package.
 _LISTINGS = ("__dict__", "__path__")
 
 
-class Trace:
-    """What was met on the way of resolving chains: `entities` in order, import bindings included."""
-
-    __slots__ = ("attributes", "demands", "entities", "listed", "missing", "unbound")
-
-    def __init__(self) -> None:
-        self.entities: dict[Entity, None] = {}
-        self.attributes: set[str] = set()  # names read on unknown receivers
-        self.demands: dict[tuple[Entity, str], None] = {}  # names read on instances of a known class
-        self.unbound: dict[Entity, None] = {}  # methods taken from their class
-        self.listed: dict[tuple[Thing, str], None] = {}  # (thing, __dict__ or __path__)
-        self.missing: set[str] = set()  # names that a project module doesn't define
-
-
-class Resolver(ModuleTable):
+class Resolver(Classes):
     """Resolves names over a set of modules. Caches; make a new one when a module changes what it binds."""
 
     def __init__(self, modules: Modules) -> None:
         super().__init__(modules)
-        self._itself: dict[Entity, bool] = {}
-        self._open: set[Entity] = set()
         self._names: dict[tuple[Module, str], tuple[tuple[Thing, ...], tuple[Entity, ...]]] = {}
 
     # Names
@@ -278,15 +257,6 @@ class Resolver(ModuleTable):
             return (*found, UNKNOWN)
         return found
 
-    def _aliased(self, entity: Entity, alias: str, trace: Trace) -> tuple[Thing, ...]:
-        """What a value is another name of. A value that is an alias of itself, by whatever detour, is of nothing."""
-        if entity in self._open:
-            return ()
-        self._open.add(entity)
-        things = self.chain(entity.module, alias, trace)
-        self._open.discard(entity)
-        return things
-
     def _after(self, things: tuple[Thing, ...], marker: str) -> tuple[Thing, ...]:
         """What calling the things, or taking an item of them, gives."""
         found: list[Thing] = []
@@ -302,120 +272,8 @@ class Resolver(ModuleTable):
                 found.append(UNKNOWN)
         return tuple(found)
 
-    # Classes
-
-    def mro(self, entity: Entity) -> tuple[tuple[Entity, ...], tuple[str, ...]]:
-        """(project classes in method resolution order, the class first; dotted names of outside bases, "?" unknown)."""
-        if entity.mro is not None:
-            return entity.mro
-        entity.mro = ((entity,), ())  # a class that is its own ancestor
-        order: list[Entity] = []
-        outside: dict[str, None] = {}
-        linear: list[list[Entity]] = []
-        for base in self._bases(entity, outside):
-            ancestors, names = self.mro(base)
-            linear.append(list(ancestors))
-            outside.update(dict.fromkeys(names))
-        linear.append([chain[0] for chain in linear])
-        order = [entity, *_merge(linear)]
-        entity.mro = (tuple(order), tuple(outside))
-        return entity.mro
-
-    def _bases(self, entity: Entity, outside: dict[str, None]) -> list[Entity]:
-        found: list[Entity] = []
-        for definition in entity.definitions:
-            if definition.__class__ is not Class:
-                continue
-            for base in definition.bases:
-                chain = base.removesuffix("[]")
-                things: tuple[Thing, ...] = () if chain == "?" else self.chain(entity.module, chain, Trace())
-                classes = [c for thing in things for c in self.classes(thing) if c is not entity]
-                if classes:
-                    found += [c for c in classes if c not in found]
-                else:
-                    names = [t.name for t in things if isinstance(t, Outside) and not t.is_result] or ["?"]
-                    outside.update(dict.fromkeys(names))
-        return found
-
-    def classes(self, thing: Thing) -> list[Entity]:
-        """The project classes that a thing is: itself, or what a value is another name of."""
-        if not isinstance(thing, Entity):
-            return []
-        if thing.is_class:
-            return [thing]
-        found: list[Entity] = []
-        for definition in thing.definitions:
-            if definition.__class__ is Value and (alias := definition.alias) and alias[-1] not in ")][":
-                for target in self._aliased(thing, alias, Trace()):
-                    found += self.classes(target)
-        return found
-
-    def member(self, entity: Entity, name: str) -> Entity | None:
-        """The member that a class has under `name`, its own or inherited from project classes."""
-        ancestors = self.mro(entity)[0]
-        for ancestor in ancestors:
-            found = ancestor.module.entity(f"{ancestor.qualname}.{name}")
-            if found is not None:
-                return found
-        if name[:1] == "_" and "__" in name[2:]:  # a private name from outside its class: `_Class__name`
-            for ancestor in ancestors:
-                prefix = "_" + ancestor.name.lstrip("_")
-                if name.startswith(prefix + "__"):
-                    return ancestor.module.entity(f"{ancestor.qualname}.{name[len(prefix) :]}")
-        return None
-
-    def is_itself(self, entity: Entity) -> bool:
-        """Is the name of a class bound to that class, and does calling it give an instance of it?"""
-        known = self._itself.get(entity)
-        if known is None:
-            known = self._itself[entity] = self._is_itself(entity)
-        return known
-
-    def _is_itself(self, entity: Entity) -> bool:
-        if entity.has_value or entity.has_function or entity.has_import or self.member(entity, "__new__") is not None:
-            return False
-        for ancestor in self.mro(entity)[0]:
-            for definition in ancestor.definitions:
-                if not isinstance(definition, Class):
-                    continue
-                chains = [chain for keyword, chain in definition.keywords if keyword == "metaclass"]
-                if ancestor is entity:
-                    chains += [chain for chain, _ in definition.decorators]
-                for chain in chains:
-                    things = self.chain(ancestor.module, chain, Trace()) if chain != "?" else ()
-                    if not things or not all(isinstance(t, Outside) and t.name in _KEEPS_CLASS for t in things):
-                        return False
-        return True
-
-    def after(self, entity: Entity, beyond: Entity, name: str) -> Entity | None:
-        """What `super().name` in class `beyond` is for an instance of class `entity`."""
-        order = self.mro(entity)[0]
-        start = order.index(beyond) + 1 if beyond in order else 0
-        for ancestor in order[start:]:
-            found = ancestor.module.entity(f"{ancestor.qualname}.{name}")
-            if found is not None:
-                return found
-        return None
-
 
 def _is_class_name(name: str) -> bool:
     """Is this the name of an outside class by convention, and not of one that stands in for other objects?"""
     last = name.rpartition(".")[2].lstrip("_")
     return last[:1].isupper() and not last.isupper() and "Proxy" not in last
-
-
-def _merge(linear: list[list[Entity]]) -> list[Entity]:
-    """C3, or left to right where the order is inconsistent (Python would raise)."""
-    order: list[Entity] = []
-    linear = [chain for chain in linear if chain]
-    while linear:
-        for chain in linear:
-            head = chain[0]
-            if not any(head in other[1:] for other in linear):
-                break
-        else:
-            head = linear[0][0]
-        order.append(head)
-        linear = [[e for e in chain if e is not head] for chain in linear]
-        linear = [chain for chain in linear if chain]
-    return order
