@@ -176,7 +176,7 @@ def _digest_file(path: str) -> Digest:
 
 
 def _digest_names(path: str) -> Digest:
-    try:
-        return digest_text("\n".join(sorted(os.listdir(path))))
+    try:  # importing from a folder makes its `__pycache__`
+        return digest_text("\n".join(sorted(name for name in os.listdir(path) if name != "__pycache__")))
     except OSError:
         return ABSENT

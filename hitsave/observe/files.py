@@ -76,7 +76,7 @@ def is_input(path: str) -> bool:
         or path.endswith((".pyc", ".so", ".pyd", ".dll", ".dylib"))
         or f"{os.sep}site-packages{os.sep}" in path
         or f"{os.sep}dist-packages{os.sep}" in path
-        or f"{os.sep}__pycache__{os.sep}" in path
+        or f"{os.sep}__pycache__{os.sep}" in path + os.sep
     )
 
 
