@@ -9,6 +9,7 @@ then there is no warm table.
 from __future__ import annotations
 
 from _weakref import ref
+from itertools import chain
 
 from hitsave.digest import Digest, Fingerprint
 from hitsave.errors import HitSaveError, UsageError
@@ -67,6 +68,7 @@ class Plan:
         "fingerprint",
         "guard",
         "is_warm",
+        "last_seen",
         "moving",
         "narrowings",
         "own_code",
@@ -105,6 +107,7 @@ class Plan:
         self.checks: tuple[Check, ...] = ()
         self.guard: Callable[[], bool] = always
         self.is_warm = False
+        self.last_seen: Any = None  # what its last evaluation saw, and what follows from that (recording.py)
 
     @staticmethod
     def is_atomic(values: tuple[Any, ...]) -> bool:
@@ -411,8 +414,8 @@ class Planner:
         """Whether the code behind the plan was reloaded or exchanged since the call was looked up."""
         plan = asked.plan
         loaded = self.book.loaded
-        names = {name for name, _ in plan.closure.pairs}
-        if loaded.exchanges.touch(names.union(plan.closure.modules), plan.revision):
+        names = (name for name, _ in plan.closure.pairs)
+        if loaded.exchanges.touch(chain(names, plan.closure.modules), plan.revision):
             return True
         if sight.revision == plan.revision == loaded.revision:
             return False

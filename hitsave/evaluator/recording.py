@@ -104,15 +104,23 @@ class Recorder:
             )
             self.give_up(sight, outer)
             return None
-        narrowed = self.planner.narrow(asked, sight)
-        self._tell_impurities(asked, narrowed)
+        observed = self._repeated(asked, sight)
+        if observed is None:
+            narrowed = self.planner.narrow(asked, sight)
+            self._tell_impurities(asked, narrowed)
+            observed = self._observed(asked, sight, narrowed)
+            if (
+                sight.saw_only_code()
+                and not observed.impurities
+                and {name for name, _ in observed.live} <= sight.live.keys()
+            ):
+                asked.plan.last_seen = self._circumstances(sight), sight.codes, sight.live, observed
         blob = encode(
             result,
             codec=asked.memo.options.codec,
             modules=self.planner.book,
             allow_pickle=self.config.allow_pickle != "never",
         )
-        observed = self._observed(asked, sight, narrowed)
         evaluation = self._evaluation(asked, observed, blob, result, elapsed_s)
         self.store.save(evaluation, blob)
         self.planner.keep_code(asked.plan)
@@ -172,6 +180,20 @@ class Recorder:
         if policy == "warn":
             hint = 'A stored result will be used again all the same. Say impure="allow" or impure="refuse".'
             self.notices.say(ImpureWarning, text, hint=hint, memo=asked.memo)
+
+    def _repeated(self, asked: Asked, sight: Sight) -> Observed | None:
+        """What the function's last evaluation came to, if this one saw the very same; most evaluations of a loop do."""
+        last = asked.plan.last_seen
+        if last is None or not sight.saw_only_code():
+            return None
+        circumstances, codes, live, observed = last
+        if codes != sight.codes or live != sight.live or circumstances != self._circumstances(sight):
+            return None
+        settled: Observed = observed
+        return settled
+
+    def _circumstances(self, sight: Sight) -> tuple[object, ...]:
+        return sight.gap, sight.revision, self.planner.book.loaded.revision, len(running.ever)
 
     def _observed(self, asked: Asked, sight: Sight, narrowed: Narrowed) -> Observed:
         own_files = self.conditions.files_seen(sight)

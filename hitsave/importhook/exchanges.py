@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 # Evaluations that began before the oldest one that is remembered count as touched.
 REMEMBERED = 1000
@@ -35,10 +35,12 @@ class Exchanges:
             self._forgotten = self._log.pop(0)[0]
         self._under_way.remove(frozenset(names))
 
-    def touch(self, names: Collection[str], revision: int) -> bool:
+    def touch(self, names: Iterable[str], revision: int) -> bool:
         """Whether one of `names` was exchanged after `revision`, or is being exchanged."""
         if self._forgotten > revision:
             return True
+        if not self._log and not self._under_way:
+            return False
         wanted = frozenset(names)
         recent = [found for at, found in tuple(self._log) if at > revision]
         return any(not wanted.isdisjoint(found) for found in (*tuple(self._under_way), *recent))

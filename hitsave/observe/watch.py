@@ -49,6 +49,19 @@ class Sight:
         self.revision = 0  # of the loaded code, at entry
         self.asleep: list[int] = []  # threads whose doings belong to a memoised child at the moment
 
+    def saw_only_code(self) -> bool:
+        """Whether nothing was seen but code that ran: no file, no variable, no memoised call."""
+        return not (
+            self.files
+            or self.variables
+            or self.children
+            or self.unpure
+            or self.directories
+            or self.stats
+            or self.existence
+            or self.folder
+        )
+
     def absorb(self, child: Sight) -> None:
         """Take over all that `child` saw: its result could not be kept, so it doesn't stand for what it did."""
         self.codes |= child.codes

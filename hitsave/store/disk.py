@@ -120,9 +120,13 @@ class DiskStore:
     def candidates(self, symbol: Symbol, arguments: Digest, wanted: Wanted | None = None) -> list[Evaluation]:
         """Evaluations of `symbol` with `arguments` under any code, newest first, at most `MAX_CANDIDATES`."""
         first = self.groups.symbol(symbol) + bytes.fromhex(arguments[:16])
-        rows = self.database.rows(FIND, (first, first + b"\xff" * 9))
-        if len(rows) > MAX_CANDIDATES:
-            rows = self.database.rows(NEWEST, (first, first + b"\xff" * 9))
+        rows = self.preload.others(first)
+        if rows is None:
+            rows = self.database.rows(FIND, (first, first + b"\xff" * 9))
+            if len(rows) > MAX_CANDIDATES:
+                rows = self.database.rows(NEWEST, (first, first + b"\xff" * 9))
+        if not rows:
+            return []
         found = self.verified(rows, wanted=wanted)
         return self._newest_first([i for i in found if i[0].key.arguments == arguments and i[0].key.symbol == symbol])
 
@@ -226,6 +230,7 @@ class DiskStore:
                 # A collection took the file before it could see that we need it.
                 self.results.keep(blob, trust.ring, [], durable=evaluation.is_experiment)
         self.preload.forget(row_key)
+        self.flights.tell()
 
     def _membership(self, evaluation: Evaluation) -> Membership:
         return self.groups.of(evaluation, packing.title_prefix(evaluation.title))

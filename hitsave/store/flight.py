@@ -35,6 +35,7 @@ FIRST_PAUSE_S = 0.0002
 LONGEST_PAUSE_S = 0.02
 # How often somebody who waits for another thread looks whether it still makes sense.
 LOOK_S = 0.25
+NEWS_BYTES = 16
 # After the lock file could not be used (read-only directory, no locks there): how long to do without.
 RETRY_S = 10.0
 
@@ -67,6 +68,31 @@ class Flights:
         self._descriptor = -1
         self._inode = 0
         self._useless_until = 0.0
+        self._teller = os.urandom(8)
+        self._told = 0
+
+    def news(self) -> bytes:
+        """What whoever last stored something left behind; b"" if that can't be told.
+
+        The same before a look-up and after its flight has begun: nobody has stored the key in between.
+        """
+        descriptor = self._descriptor
+        if descriptor < 0 or not hasattr(os, "pread"):
+            return b""
+        try:
+            return os.pread(descriptor, NEWS_BYTES, 0)
+        except OSError:
+            return b""
+
+    def tell(self) -> None:
+        """Leave behind that something was stored, by a mark that nobody else makes."""
+        descriptor = self._descriptor
+        if self.owns(descriptor) and hasattr(os, "pwrite"):
+            self._told += 1
+            try:
+                os.pwrite(descriptor, self._teller + self._told.to_bytes(8, "little"), 0)
+            except OSError:
+                self.give_up()
 
     def flight(self, key: bytes) -> Flight:
         """A context manager, plain and asynchronous, that is alone on `key` while it lasts, if that is possible."""
@@ -151,6 +177,7 @@ class Flights:
             # As long as we share its open file, our locks would be one with the parent's and outlive it.
             os.close(self._descriptor)
         self._descriptor = -1
+        self._teller = os.urandom(8)
         self.mutex = RLock()
         self.inherited |= self.held.keys()
         self.held = {}
@@ -234,7 +261,7 @@ class Flight:
                 if wait.is_hopeless(None if self._taken else self._flights.held.get(self.key)):
                     self.alone = False
                     break
-                await _sleep(pause_s)
+                await sleep_in_task(pause_s)
                 pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
         except BaseException:  # a cancelled task
             self._release()
@@ -312,7 +339,8 @@ def offset_of(key: bytes) -> int:
     return FIRST_FLIGHT + (int.from_bytes(blake2b(key, digest_size=7).digest(), "little") >> 1)
 
 
-async def _sleep(pause_s: float) -> None:
+async def sleep_in_task(pause_s: float) -> None:
+    """Let other tasks run for so long, under asyncio, trio or neither."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None:
         try:

@@ -25,10 +25,14 @@ SAMPLE = 32
 MAX_ROWS = 20_000
 MAX_ROW_BYTES = 400
 FRESH_S = 1.0
+# Up to here, all rows of a call are fetched at once: its results under other code are what is asked for next.
+FEW = 8
+SAME_LOOKUP_S = 0.005
 
 # One more than a look-up considers: then only the newest are asked for, which takes sorting.
 FIND = f"SELECT key, store_time, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1 LIMIT {MAX_CANDIDATES + 1}"
 NEWEST = FIND.replace(f"LIMIT {MAX_CANDIDATES + 1}", f"ORDER BY store_time DESC LIMIT {MAX_CANDIDATES}")
+FIRST_FEW = FIND.replace(f"LIMIT {MAX_CANDIDATES + 1}", f"LIMIT {FEW + 1}")
 NTH = f"SELECT key FROM Cache WHERE key >= ? AND key < ? AND raw = 1 ORDER BY key LIMIT 1 OFFSET {SAMPLE}"
 AHEAD = (
     f"SELECT key, store_time, CASE WHEN length(value) <= {MAX_ROW_BYTES} THEN value END FROM Cache"
@@ -54,6 +58,7 @@ class Preload:
         self._functions: dict[bytes, Function] = {}
         self._count = 0
         self._version: object = None
+        self._others: tuple[bytes, float, list[Row]] | None = None
         self._fresh_until = 0.0
 
     def find(self, first: bytes) -> list[Row]:
@@ -68,9 +73,7 @@ class Preload:
             if rows is not None:
                 function.hits += 1
                 return rows
-        rows = self._database.rows(FIND, (first, first + b"\xff" * 6))
-        if len(rows) > MAX_CANDIDATES:
-            return self._database.rows(NEWEST, (first, first + b"\xff" * 6))
+        rows = self._fetch(first)
         if rows:
             function = self._functions.get(name)
             if function is None:
@@ -80,6 +83,26 @@ class Preload:
             if function.hits >= FIRST_HITS and not function.hits & (function.hits - 1) and not function.rows:
                 self._fetch_ahead(function, first)
         return rows
+
+    def _fetch(self, first: bytes) -> list[Row]:
+        call = first[:12]
+        rows = self._database.rows(FIRST_FEW, (call, call + b"\xff" * 9))
+        if len(rows) > FEW:
+            rows = self._database.rows(FIND, (first, first + b"\xff" * 6))
+            if len(rows) > MAX_CANDIDATES:
+                rows = self._database.rows(NEWEST, (first, first + b"\xff" * 6))
+            return rows
+        exact = [row for row in rows if row[0][12:15] == first[12:]] if rows else rows
+        if not exact:
+            self._others = call, monotonic(), rows
+        return exact
+
+    def others(self, call: bytes) -> list[Row] | None:
+        """All rows of a call (12 bytes) that `find` has just missed under the code of today; None if unknown."""
+        known, self._others = self._others, None
+        if known is None or known[0] != call or monotonic() - known[1] > SAME_LOOKUP_S:
+            return None
+        return known[2]
 
     def _fetch_ahead(self, function: Function, first: bytes) -> None:
         limit = MAX_ROWS - self._count
@@ -116,11 +139,13 @@ class Preload:
 
     def forget(self, row_key: bytes) -> None:
         """Look up the key of this row anew: we wrote or removed it."""
+        self._others = None
         function = self._functions.get(row_key[:4] + row_key[12:15])
         if function is not None:
             function.rows.pop(row_key[:15], None)
 
     def clear(self) -> None:
         """Forget all rows."""
+        self._others = None
         self._functions.clear()
         self._count = 0

@@ -6,7 +6,8 @@ from hitsave.store.contract import Stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
     from hitsave.digest import Digest
     from hitsave.evaluation import Blob, Evaluation, Key, Observed
@@ -22,11 +23,11 @@ class Tiers:
 
     def find(self, key: Key) -> Iterator[Evaluation]:
         """Every evaluation under the exact key: those of the nearest store, newest first, then what others add."""
-        return _without_repeats(store.find(key) for store in self.stores)
+        return _without_repeats([(store.find, (key,)) for store in self.stores])
 
     def candidates(self, symbol: Symbol, arguments: Digest, wanted: Wanted | None = None) -> Iterator[Evaluation]:
         """Evaluations of `symbol` with `arguments` under any code, store by store, each newest first."""
-        return _without_repeats(store.candidates(symbol, arguments, wanted) for store in self.stores)
+        return _without_repeats([(store.candidates, (symbol, arguments, wanted)) for store in self.stores])
 
     def load(self, evaluation: Evaluation) -> Blob | None:
         """The encoded result from the nearest store that has it, now also kept in all nearer ones."""
@@ -50,7 +51,7 @@ class Tiers:
 
     def entries(self, pattern: str = "*") -> Iterator[Evaluation]:
         """Every evaluation of any store whose symbol matches the glob `pattern`, once."""
-        return _without_repeats(store.entries(pattern) for store in self.stores)
+        return _without_repeats([(store.entries, (pattern,)) for store in self.stores])
 
     def supersede(self, marks: Iterable[Mark]) -> None:
         """Mark code as replaced in every store."""
@@ -110,20 +111,22 @@ class Tiers:
             store.close()
 
 
-def _without_repeats(groups: Iterator[Iterable[Evaluation]]) -> Iterator[Evaluation]:
-    # Nearly every look-up ends in the first group, so nothing is compared before the second is reached.
+def _without_repeats(asked: list[tuple[Callable[..., Iterable[Evaluation]], tuple[Any, ...]]]) -> Iterator[Evaluation]:
+    # Nearly every look-up ends in the first store that has anything, so nothing is compared before the next is asked.
     given: list[Evaluation] = []
-    seen: dict[tuple[str, str, str, float, str], list[Observed]] | None = None
-    for evaluations in groups:
-        for evaluation in evaluations:
-            if seen is None or _is_new(evaluation, seen):
+    for ask, arguments in asked:
+        if not given:
+            for evaluation in ask(*arguments):
+                given.append(evaluation)
                 yield evaluation
-                if seen is None:
-                    given.append(evaluation)
-        if seen is None and given:
-            seen = {}
+        else:
+            seen: dict[tuple[str, str, str, float, str], list[Observed]] = {}
             for evaluation in given:
                 _is_new(evaluation, seen)
+            for evaluation in ask(*arguments):
+                if _is_new(evaluation, seen):
+                    given.append(evaluation)
+                    yield evaluation
 
 
 def _is_new(evaluation: Evaluation, seen: dict[tuple[str, str, str, float, str], list[Observed]]) -> bool:

@@ -66,6 +66,7 @@ _BUILTIN = {
     "tree": "tree",
     "pickle5": "pickled",
 }
+_BUILTIN_KINDS = (*ATOMS, *CONTAINERS)
 _SAFE = frozenset(_BUILTIN) - {"pickle5"}
 _PACKAGES = {"npy": {"numpy"}, "arrow": {"pyarrow", "polars"}, "safetensors": {"torch"}}
 _users: list[Codec] = []
@@ -153,7 +154,7 @@ def register_codec(codec: Codec) -> None:
 def _candidates(value: object) -> list[str]:
     """The names of the codecs worth asking, in order."""
     kind = type(value)
-    if any(kind is builtin for builtin in ATOMS | CONTAINERS):
+    if _is_builtin(kind):
         first = ["plain"]
     else:
         packages = {package_name(base) for base in kind.__mro__}
@@ -161,6 +162,10 @@ def _candidates(value: object) -> list[str]:
     if isinstance(value, dict) and "torch" in sys.modules:
         first.append("safetensors")
     return [*first, "tree", "pickle5"]
+
+
+def _is_builtin(kind: type) -> bool:
+    return any(kind is builtin for builtin in _BUILTIN_KINDS)  # a metaclass may define equality and hash as it likes
 
 
 def _guarded(name: str, value: object, dump: Any, argument: object) -> Any:

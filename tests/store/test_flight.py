@@ -508,3 +508,33 @@ def test_circles_are_found_over_any_number_of_waiters() -> None:
     assert is_cycle(b"b", (b"a",), [*waiters, ((b"e",), b"a")])
     assert is_cycle(b"x", (b"d",), waiters)
     assert not is_cycle(b"x", (b"b",), waiters)
+
+
+@pytest.mark.skipif(not hasattr(os, "pread"), reason="only on systems with positioned reads")
+def test_whoever_stores_something_leaves_news(tmp_path: Path) -> None:
+    mine, theirs = Flights(str(tmp_path / "lock")), Flights(str(tmp_path / "lock"))
+    assert mine.news() == b""  # nobody has opened the file: look again, to be sure
+    with mine.flight(b"a"), theirs.flight(b"b"):
+        mine.tell()
+        news = mine.news()
+        assert news != b""
+        assert mine.news() == theirs.news() == news
+        theirs.tell()
+        assert mine.news() != news
+        later = mine.news()
+        mine.tell()
+        assert mine.news() not in (news, later)
+
+
+@pytest.mark.skipif(not hasattr(os, "pread"), reason="only on systems with positioned reads")
+def test_news_never_go_into_a_file_that_took_the_number_of_ours(tmp_path: Path) -> None:
+    flights = Flights(str(tmp_path / "lock"))
+    with flights.flight(b"a"):
+        descriptor = flights.descriptor()
+        with open(tmp_path / "theirs", "w+b") as theirs:
+            os.dup2(theirs.fileno(), descriptor)
+            try:
+                flights.tell()
+            finally:
+                os.close(descriptor)
+    assert (tmp_path / "theirs").read_bytes() == b""
