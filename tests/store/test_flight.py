@@ -531,7 +531,7 @@ def test_news_never_go_into_a_file_that_took_the_number_of_ours(tmp_path: Path) 
     flights = Flights(str(tmp_path / "lock"))
     with flights.flight(b"a"):
         descriptor = flights.descriptor()
-        with open(tmp_path / "theirs", "w+b") as theirs:
+        with (tmp_path / "theirs").open("w+b") as theirs:
             os.dup2(theirs.fileno(), descriptor)
             try:
                 flights.tell()
