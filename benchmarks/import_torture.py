@@ -16,6 +16,7 @@ import importlib.util
 import marshal
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -32,6 +33,7 @@ from hitsave.importhook.bytecode import MAGIC, TAIL_BYTES
 
 MODULES = 12
 PATIENCE_S = 60
+MEMORY_BYTES = 1 << 30
 
 
 def text(number: int, value: int) -> str:
@@ -97,6 +99,8 @@ def play(root: Path, value: int, processes: int, chance: random.Random) -> list[
             try:
                 os.close(starter)
                 signal.alarm(PATIENCE_S)
+                # Who believes a damaged file that asks for gigabytes gets an error, not the machine's last memory.
+                resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
                 status = child(root, value, seed, go)
             except BaseException:  # noqa: BLE001 - a forked child must not run on in the parent's code
                 traceback.print_exc()

@@ -60,6 +60,7 @@ class Session:
         self.notices = Notices()
         packages = Packages(config.third_party, dict(config.third_party_packages), records=self.disk)
         self.book: Codebook = Codebook(project, loaded(), self.disk, packages)
+        loaded().recall = self._recall
         self.conditions = Conditions(project, self.disk)
         self.planner = Planner(self.book, config, self._keep_code, decorated)
         self.look = LookUp(self.store, self.conditions, self.planner, self._evaluate_child, self.notices)
@@ -98,6 +99,16 @@ class Session:
         with watch.seen_again():
             result = self.evaluator.call(memo, decode(Blob("plain-1", child.call, len(child.call))))
         return None if type(result) is Raised else self.planner.stored_child(child, self.look)
+
+    def _recall(self, digest: str) -> bytes | None:
+        """The text with this digest, if some evaluation has kept it."""
+        import zlib
+
+        record = self.disk.get_record("source", digest)
+        try:
+            return None if record is None else zlib.decompress(record)
+        except zlib.error:
+            return None
 
     def _keep_code(self, fingerprint: Fingerprint, closure: Closure) -> None:
         if self.disk.get_record("closure", fingerprint) is not None:

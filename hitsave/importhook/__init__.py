@@ -13,9 +13,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hitsave.importhook.entry import ATTESTED, CELL, CODE, HOOK, OPAQUE, Loaded
     from hitsave.importhook.hook import Hook
     from hitsave.importhook.process import attest, current_hook, find_loaded, install_import_hook, loaded
-    from hitsave.importhook.record import ATTESTED, CELL, CODE, HOOK, OPAQUE, Loaded, LoadedSources
+    from hitsave.importhook.record import LoadedSources
 
 __all__ = [
     "ATTESTED",

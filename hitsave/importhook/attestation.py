@@ -28,7 +28,8 @@ from hitsave.digest import digest_bytes, digest_pairs, digest_text
 from hitsave.importhook import cells
 from hitsave.importhook.clock import is_close, process_bound_s
 from hitsave.importhook.codes import CodeObject, digest_code, find_same, same_code
-from hitsave.importhook.record import ATTESTED, CODE, HOOK, OPAQUE, Entry, Loaded, stamp_at
+from hitsave.importhook.entry import ATTESTED, CODE, HOOK, OPAQUE, Entry, Loaded
+from hitsave.importhook.stamps import stamp_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

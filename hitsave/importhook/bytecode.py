@@ -12,12 +12,15 @@ Python accepts its own file if the source's size and modification time *in whole
 second runs the old code (cpython#75953, #136224, #120932). A cache key needs better. The trailer holds what the source
 was compiled from:
 
-    trailer = name of the module, its length (2), mtime_ns (8), ctime_ns (8), source hash (8), source digest (16), MAGIC
+    trailer = name of the module, its length (2), length of the code (4),
+              mtime_ns (8), ctime_ns (8), source hash (8), source digest (16), MAGIC
 
 The two times are those of the source, or 0 if it had been written to so shortly before that a later write could have
 the same (Git's rule for its index, "racily clean"). Both unchanged: so is the file, for a program can set its mtime,
 but not its ctime. Otherwise the hash decides. A file without a trailer, written by plain Python, counts if the source
 was last touched well before it; else we compile anew, and write the trailer.
+
+The length is there because `marshal` believes what it reads: a damaged file can make it ask for gigabytes.
 
 The name is there because a rewritten module contains its own symbols: a package renamed together with its
 `__pycache__` must not keep the old ones.
@@ -31,23 +34,27 @@ import _thread
 import os
 import sys
 from _frozen_importlib_external import MAGIC_NUMBER
-from _io import open_code  # what importlib reads code with (PEP 578)
+from _io import BufferedReader, FileIO, open_code  # `open_code` is what importlib reads code with (PEP 578)
 from marshal import dumps, loads
 from time import time_ns
 
 from hitsave.digest import digest_bytes
 from hitsave.importhook.disguise import IMPORTLIB
-from hitsave.importhook.record import times_of
+from hitsave.importhook.stamps import times_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
 
-MAGIC = b"HITSAVE\x02"
+# The last byte is the version of the trailer.
+#   2  the source's digest
+#   3  the length of the code
+MAGIC = b"HITSAVE\x03"
 HEADER_BYTES = 16
-TAIL_BYTES = 2 + 8 + 8 + 8 + 16 + len(MAGIC)
+TAIL_BYTES = 2 + 4 + 8 + 8 + 8 + 16 + len(MAGIC)
 CHECKED_HASH = (3).to_bytes(4, "little")
+CHUNK = 1 << 16  # few modules are larger
 # How long after a write another one may bear the same time: two ticks of the slowest kernel clock, or two seconds where
 # a file system keeps whole seconds (FAT, HFS+, ext3).
 FINE_NS, COARSE_NS = 20_000_000, 2_000_000_000
@@ -127,6 +134,8 @@ class Own:
         self.content = content
         self.tail = content[-48:]  # times (16), hash (8), digest (16), MAGIC (8), if the file is ours
         self.is_ours = self.tail[-8:] == MAGIC and content[:4] == MAGIC_NUMBER
+        if self.is_ours and not _is_whole(content):
+            self.content, self.is_ours = b"", False  # damaged: as if it weren't there
 
     @property
     def times(self) -> bytes:
@@ -155,14 +164,14 @@ class Own:
         _imp._fix_co_filename(code, path)  # type: ignore[attr-defined]
         return code
 
-    def is_rewritten(self, data: bytes, module_name: str) -> bool:
-        """Whether this is the rewritten code of `data`, the source of that module."""
+    def is_rewritten(self, module_name: str) -> bool:
+        """Whether this is rewritten code of that module; `times` and `hash` say of which source."""
         content = self.content
         if not self.is_ours or content[4:8] != CHECKED_HASH:
             return False
         length = int.from_bytes(content[-TAIL_BYTES : -TAIL_BYTES + 2], "little")
         name = content[-TAIL_BYTES - length : -TAIL_BYTES]
-        return name == module_name.encode("utf-8", "surrogatepass") and self.hash == source_hash(data)
+        return name == module_name.encode("utf-8", "surrogatepass")
 
     def trust(self, data: bytes, stat: os.stat_result) -> int:
         """CERTAIN, LIKELY or 0: whether plain Python, which wrote the file, would use it for the source `data`.
@@ -184,11 +193,21 @@ class Own:
         return CERTAIN if _written_later(self.place, stat) else LIKELY
 
 
+def _is_whole(content: bytes) -> bool:
+    name = int.from_bytes(content[-TAIL_BYTES : 2 - TAIL_BYTES], "little")
+    code = int.from_bytes(content[2 - TAIL_BYTES : 6 - TAIL_BYTES], "little")
+    return HEADER_BYTES + code + name + TAIL_BYTES == len(content)
+
+
 def read_own(place: str) -> Own:
     """The file of compiled code at `place`, with empty content if there is none."""
     try:
         with open_code(place) as file:
-            return Own(place, file.read())
+            if type(file) is not BufferedReader or type(file.raw) is not FileIO:  # whatever an embedder gives us
+                return Own(place, file.read())
+            # One system call, where `read` makes four.
+            content = os.read(file.fileno(), CHUNK)
+            return Own(place, content + file.read() if len(content) == CHUNK else content)
     except OSError:
         return Own(place, b"")
 
@@ -197,8 +216,8 @@ def write_tagged(
     bytecode_path: str, path: str, data: bytes, code: CodeType, stat: os.stat_result, module_name: str
 ) -> None:
     """Keep the rewritten `code` of `data`. A failure to write is no failure: the next process compiles again."""
-    header = MAGIC_NUMBER + CHECKED_HASH + source_hash(data)
-    _write(bytecode_path, header + dumps(code) + trailer(data, stat, module_name), path)
+    header, body = MAGIC_NUMBER + CHECKED_HASH + source_hash(data), dumps(code)
+    _write(bytecode_path, header + body + trailer(data, stat, len(body), module_name), path)
 
 
 def write_own(bytecode_path: str, path: str, data: bytes, code: CodeType, stat: os.stat_result) -> bool:
@@ -206,17 +225,16 @@ def write_own(bytecode_path: str, path: str, data: bytes, code: CodeType, stat: 
 
     `stat` is that of the source *before* it was read, so that an edit in between makes the file stale for Python.
     """
-    header = MAGIC_NUMBER + bytes(4) + _stamp(stat)
-    return _write(bytecode_path, header + dumps(code) + trailer(data, stat), path)
+    header, body = MAGIC_NUMBER + bytes(4) + _stamp(stat), dumps(code)
+    return _write(bytecode_path, header + body + trailer(data, stat, len(body)), path)
 
 
-def trailer(data: bytes, stat: os.stat_result, module_name: str = "") -> bytes:
+def trailer(data: bytes, stat: os.stat_result, code_bytes: int, module_name: str = "") -> bytes:
     """What we append to a .pyc compiled from `data`; `stat` is that of the source before it was read."""
     name = module_name.encode("utf-8", "surrogatepass")
     times = times_of(stat) if is_settled(stat, time_ns()) else bytes(16)
-    return (
-        name + len(name).to_bytes(2, "little") + times + source_hash(data) + bytes.fromhex(digest_bytes(data)) + MAGIC
-    )
+    lengths = len(name).to_bytes(2, "little") + code_bytes.to_bytes(4, "little")
+    return name + lengths + times + source_hash(data) + bytes.fromhex(digest_bytes(data)) + MAGIC
 
 
 def _stamp(stat: os.stat_result) -> bytes:

@@ -10,7 +10,7 @@ import sys
 
 from hitsave.digest import digest_bytes
 from hitsave.importhook.codes import find_same
-from hitsave.importhook.record import CELL, Entry, Loaded
+from hitsave.importhook.entry import CELL, Entry, Loaded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

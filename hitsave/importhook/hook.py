@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import sys
 
+from hitsave.importhook.entry import Entry
 from hitsave.importhook.finder import HitsaveFinder
 from hitsave.importhook.loader import note_foreign
-from hitsave.importhook.record import Entry, LoadedSources
+from hitsave.importhook.record import LoadedSources
 from hitsave.importhook.rewriter import Rewriting
 from hitsave.importhook.scope import Scope
 

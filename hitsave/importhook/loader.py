@@ -19,7 +19,8 @@ from _io import open_code
 from hitsave.importhook import bytecode
 from hitsave.importhook.clock import is_close, process_bound_s
 from hitsave.importhook.disguise import as_bootstrap, as_importlib
-from hitsave.importhook.record import ATTESTED, OPAQUE, Entry, stamp_of, times_of
+from hitsave.importhook.entry import ATTESTED, OPAQUE, Entry
+from hitsave.importhook.stamps import stamp_of, times_of
 from hitsave.parsing import PARSE_ONLY, parse
 
 TYPE_CHECKING = False
@@ -150,6 +151,8 @@ def _find_code(hook: Hook, fullname: str, path: str, place: str | None) -> tuple
         return None
     own = bytecode.read_own(place)
     loaded, rewriting = hook.loaded, hook.rewriting
+    if not own.content:
+        return _find_rewritten(hook, fullname, path)
     # A file of Python's with our trailer says that its module mentions none of our decorators: no need to look.
     if own.is_ours and not rewriting.patterns:
         try:
@@ -195,22 +198,43 @@ def _find_plain(
     return code, entry
 
 
-def _find_rewritten(hook: Hook, fullname: str, path: str, data: bytes) -> tuple[CodeType, Entry] | None:
-    hook.loaded.keep_texts()
-    module_name = hook.rewriting.module_name(path, fullname)
-    place = bytecode.tagged_path(path, hook.rewriting.tag)
+def _find_rewritten(hook: Hook, fullname: str, path: str, data: bytes | None = None) -> tuple[CodeType, Entry] | None:
+    """The code that we compiled from the source, whose bytes are `data` if it was read."""
+    loaded, rewriting = hook.loaded, hook.rewriting
+    place = bytecode.tagged_path(path, rewriting.tag)
     if place is None:
         return None
     tagged = bytecode.read_own(place)
-    code = tagged.code(path) if tagged.is_rewritten(data, module_name) else None
+    module_name = rewriting.module_name(path, fullname)
+    if not tagged.is_rewritten(module_name):
+        return None
+    wants_texts = _wants_texts(loaded)
+    if data is None:
+        try:
+            if not wants_texts and times_of(os.stat(path)) == tagged.times:
+                code = tagged.code(path)
+                return None if code is None else (code, Entry(fullname, path, None, module_name, tagged.tail))
+            data, _ = _read_quickly(path)
+        except OSError:
+            return None
+    if tagged.hash != bytecode.source_hash(data):
+        return None
+    code = tagged.code(path)
     return None if code is None else (code, Entry(fullname, path, data, module_name, tagged.tail))
+
+
+def _wants_texts(loaded: LoadedSources) -> bool:
+    """Whether the texts of modules are to be kept as they are imported: somebody types, and edits what they import."""
+    if not loaded.keeps_texts and (hasattr(sys, "ps1") or sys.flags.interactive):
+        loaded.keep_texts()
+    return loaded.keeps_texts
 
 
 def _keep_code(hook: Hook, fullname: str, path: str, data: bytes, stat: os.stat_result, code: CodeType) -> Entry:
     """The entry to record for freshly compiled `code`, which is written to the cache if that may be."""
     rewritten = hook.rewriting.concerns(data, path, fullname)
     if rewritten:
-        hook.loaded.keep_texts()
+        _wants_texts(hook.loaded)
     module_name = hook.rewriting.module_name(path, fullname) if rewritten else None
     if bytecode.may_write():
         if module_name is not None:

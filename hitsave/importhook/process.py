@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hitsave.importhook.entry import ATTESTED, CELL, CODE, HOOK, OPAQUE, Loaded
 from hitsave.importhook.hook import Hook
-from hitsave.importhook.record import ATTESTED, CELL, CODE, HOOK, OPAQUE, Loaded, LoadedSources
+from hitsave.importhook.record import LoadedSources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

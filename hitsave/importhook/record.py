@@ -20,199 +20,22 @@ never while user code, an import or a file operation runs.
 from __future__ import annotations
 
 import _thread
-import os
 import sys
 
-from hitsave.digest import Digest, digest_bytes
+from hitsave.digest import digest_bytes
+from hitsave.importhook.entry import ATTESTED
 from hitsave.importhook.exchanges import Exchanges
-from hitsave.record import Record
-from hitsave.source import Source
+from hitsave.importhook.stamps import stamp_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
-    from types import CodeType
+    from collections.abc import Callable, Collection, Sequence
+
+    from hitsave.digest import Digest
+    from hitsave.importhook.entry import Entry, Loaded
 
 # How many earlier texts of one module are kept, for functions that outlive a reload of their module.
 EARLIER_TEXTS = 8
-
-HOOK = "hook"  # our loader compiled these bytes
-ATTESTED = "attested"  # loaded by someone else; the bytes were compared with what was loaded
-CELL = "cell"  # typed in: REPL, notebook, `-c`, standard input
-CODE = "code"  # no text is known for what was loaded: only its code objects describe it
-OPAQUE = "opaque"  # no Python source at all: an extension module, a .pyc without source
-
-
-class Loaded(Record):
-    """What is known about one loaded module.
-
-    `source` is what it was executed from; `module_name` its canonical name, `import_name` its key in `sys.modules`
-    (`__main__` for a script). `kind` says how we know: "hook", "attested", "cell", "code" or "opaque"; under the last
-    two `source.data` is empty and `source.digest` is that of the code objects, or of the file.
-    """
-
-    source: Source
-    module_name: str
-    import_name: str
-    kind: str
-    revision: int = 0
-
-    @property
-    def has_text(self) -> bool:
-        """Whether the text that was executed is known."""
-        return self.kind not in (CODE, OPAQUE)
-
-
-class Entry:
-    """One execution of one module, as noted while importing: nothing is computed before somebody asks."""
-
-    __slots__ = (
-        "_digest",
-        "code",
-        "data",
-        "import_name",
-        "kind",
-        "module_name",
-        "path",
-        "revision",
-        "seen",
-        "since",
-        "stamp",
-        "tail",
-        "unverified",
-    )
-
-    def __init__(
-        self,
-        import_name: str,
-        path: str,
-        data: bytes | None,
-        module_name: str | None = None,
-        tail: bytes = b"",
-        *,
-        kind: str = HOOK,
-        digest: str = "",
-        stamp: Stamp | None = None,
-        unverified: CodeType | bool = False,
-    ) -> None:
-        self.import_name = import_name
-        self.path = path
-        # None: the file wasn't read, since its compiled code is known to come from the text that it held at the times
-        # in `tail`, and nothing in this process has needed a text yet. See `LoadedSources.keep_texts`.
-        self.data = data
-        self.tail = tail  # of the compiled file (`bytecode`): times, hash and digest of the source
-        self.kind = kind
-        self.module_name = module_name  # None: not computed yet
-        self.stamp = stamp  # the file as it was when `data` was read, for modules loaded by others
-        # The code object that ran, or True when only the module itself can be asked, while `data` is not yet known
-        # to be what it came from.
-        self.unverified = unverified
-        self.revision = 0
-        self.since = 0  # the revision when the module was executed; code exchanged in place since doesn't count
-        # The module's whole code object, None if it isn't known: what its functions had to begin with.
-        self.code: CodeType | None = None
-        # Of a module that others loaded: the code that its functions had when they were first asked for.
-        self.seen: tuple[CodeType, ...] | None = None
-        self._digest = digest
-
-    def note_functions(self) -> None:
-        """Remember the code that the module's functions have now, when they are first asked for."""
-        from hitsave.importhook.attestation import functions_of
-
-        module = sys.modules.get(self.import_name)
-        names = getattr(module, "__dict__", {})
-        self.seen = tuple([function.__code__ for function in functions_of(names, self.path)])
-
-    def is_part(self, code: CodeType) -> bool:
-        """Whether `code` is one of the very objects that were executed; False if these aren't known."""
-        from hitsave.importhook.codes import nested
-
-        known = () if self.code is None else nested(self.code)
-        return any(code is one for one in (*known, *(self.seen or ())))
-
-    def holds(self, code: CodeType) -> bool:
-        """Whether one of the code objects that were executed does the same as `code`."""
-        from hitsave.importhook.codes import find_same
-
-        self._compile(code.co_filename)
-        return self.code is not None and find_same(code, self.code) is not None
-
-    def whole(self, codes: Iterable[CodeType]) -> CodeType | None:
-        """The module's code object, if it is known or all of `codes` certainly came from the text as it is compiled."""
-        if self.code is None and self.kind == ATTESTED:
-            if not all(self.holds(code) for code in codes):
-                self.code = None  # a loader that transforms what it loads was at work
-            else:
-                self._compile(self.path)
-        return self.code
-
-    def _compile(self, path: str) -> None:
-        if self.code is None and self.data is not None:
-            try:
-                self.code = compile(self.data, path, "exec", dont_inherit=True)
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                self.code = None
-
-    @property
-    def digest(self) -> Digest:
-        """The digest of the bytes; computed once."""
-        if not self._digest:
-            self._digest = self.tail[24:40].hex() or digest_bytes(self.data or b"")
-        return Digest(self._digest)
-
-    def loaded(self, name_of: Callable[[str], str | None]) -> Loaded:
-        """This execution as a frozen record. `name_of` gives the canonical name of a file."""
-        name = self.named(name_of)
-        package = os.path.basename(self.path).startswith("__init__.")
-        return Loaded(
-            Source(name, self.path, self.data or b"", self.digest, package),
-            name,
-            self.import_name,
-            self.kind,
-            self.revision,
-        )
-
-    def under(self, import_name: str) -> Entry:
-        """The same text, executed under another name."""
-        same = Entry(
-            import_name,
-            self.path,
-            self.data,
-            kind=self.kind,
-            module_name=self.module_name,
-            digest=self._digest,
-            tail=self.tail,
-            unverified=self.unverified,
-        )
-        same.code, same.seen = self.code, self.seen
-        return same
-
-    def named(self, name_of: Callable[[str], str | None]) -> str:
-        """The canonical module name; computed once."""
-        if self.module_name is None:
-            self.module_name = (name_of(self.path) if self.path else None) or self.import_name
-        return self.module_name
-
-
-class Stamp(Record):
-    """A file at one moment: equal stamps before and after mean that nobody wrote to it in between."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-
-def stamp_of(stat: os.stat_result) -> Stamp:
-    """The `Stamp` in a `stat` result."""
-    return Stamp(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-
-
-def times_of(stat: os.stat_result) -> bytes:
-    """The modification and change time of a file (nanoseconds, 16 bytes). A program can set the one, not the other."""
-    mask = 0xFFFFFFFFFFFFFFFF
-    return (stat.st_mtime_ns & mask).to_bytes(8, "little") + (stat.st_ctime_ns & mask).to_bytes(8, "little")
 
 
 class LoadedSources:
@@ -228,6 +51,8 @@ class LoadedSources:
         self._verify = verify
         self.asked: dict[str, float] = {}  # import name -> when our finder was last asked for it, s since the epoch
         self.keeps_texts = False
+        # The text with a digest, if it was kept anywhere: the session asks its store.
+        self.recall: Callable[[Digest], bytes | None] = lambda _: None
         self.exchanges = Exchanges()
         self._lock = _thread.allocate_lock()
         self._entries: dict[str, Entry] = {}  # import name -> the entry in force
@@ -324,14 +149,14 @@ class LoadedSources:
     def keep_texts(self) -> None:
         """From now on, keep the text of every module that is imported, and fetch those of the modules that are.
 
-        Called when the first module with a decorator of ours is imported, or the first question asked. Until then a
-        process that has the hook, but no use for it, doesn't read the sources of what is compiled already: half the
-        time that the hook takes.
+        Called at the first question, and at a prompt at the first module with a decorator of ours. Until then the
+        sources of what is compiled already aren't read: that would be half the time that the hook takes. A file that
+        is written to before the first question is still known by its digest; see `recall`.
         """
         if not self.keeps_texts:
             self.keeps_texts = True
             for entry in tuple(self._entries.values()):
-                _fetch(entry)
+                entry.fetch()
 
     # -- read by everybody -------------------------------------------------------------------------------------------
 
@@ -426,6 +251,12 @@ class LoadedSources:
     def _settled(self, entry: Entry) -> Entry:
         if not entry.unverified and entry.data is not None:
             return entry
+        if entry.data is None:
+            text = self.recall(entry.digest)
+            if text is not None and digest_bytes(text) == entry.digest:
+                entry.data = text
+                if not entry.unverified:
+                    return entry
         verified = self._verify(entry, self.asked.get(entry.import_name, 0.0))
         if verified.kind == entry.kind and verified.digest == entry.digest:  # no news
             entry.data, entry.unverified = verified.data, False
@@ -434,20 +265,6 @@ class LoadedSources:
             if self._entries.get(entry.import_name) is entry:
                 self._put(verified)
         return verified
-
-
-def _fetch(entry: Entry) -> None:
-    """Read the text of a module that was loaded from compiled code, if it still is what it was then."""
-    if entry.data is not None:
-        return
-    try:
-        with open(entry.path, "rb") as file:
-            data = file.read()
-            stat = os.fstat(file.fileno())
-    except OSError:
-        return
-    if times_of(stat) == entry.tail[:16]:
-        entry.data = data
 
 
 def _is_running(import_name: str) -> bool:
@@ -460,11 +277,3 @@ def _is_running(import_name: str) -> bool:
     except AttributeError:
         return False
     return bool(getattr(spec, "_initializing", False))
-
-
-def stamp_at(path: str) -> Stamp | None:
-    """The `Stamp` of the file at `path`; None if there is none."""
-    try:
-        return stamp_of(os.stat(path))
-    except OSError:
-        return None

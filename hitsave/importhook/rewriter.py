@@ -68,7 +68,7 @@ class Rewriting:
         module = self.module_name(path, name)
         # Patterns first: they keep off functions that have a decorator of ours, which they know by its name.
         instrumented = instrument(tree, module, digest, self.patterns)
-        return write_sites(tree, module, digest) or instrumented
+        return write_sites(tree, module, digest, data) or instrumented
 
     def parse(self, data: bytes | str, path: str, name: str) -> ast.Module | None:
         """The rewritten syntax tree of a text, for people to look at; None if nothing in it is rewritten."""

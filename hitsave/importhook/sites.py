@@ -34,18 +34,64 @@ DECORATORS = ("memo", "experiment")
 PACKAGE = "hitsave"
 
 
-def write_sites(tree: ast.Module, module: str, digest: str) -> bool:
-    """Write a site into each decorator of ours in `tree`, in place; whether there was one."""
-    names = decorator_names(tree)
-    if not names:
-        return False
+def write_sites(tree: ast.Module, module: str, digest: str, text: bytes | str = "") -> bool:
+    """Write a site into each decorator of ours in `tree`, in place; whether there was one.
+
+    `text` is what the tree was made from: it tells faster than the tree that a name occurs nowhere else.
+    """
+    decorated: list[tuple[Function, str]] = []
+    imports: list[tuple[str, str]] = []
+    for node, qualname in statements(tree):
+        kind = type(node)
+        if kind is _ast.FunctionDef or kind is _ast.AsyncFunctionDef:
+            if node.decorator_list:
+                decorated.append((node, qualname))
+        elif kind is _ast.Import or kind is _ast.ImportFrom:
+            imports += imported(node)
+    names = _certain_names(imports, decorated, text)
+    if names is None:
+        names = decorator_names(tree)
     changed = False
-    for function, qualname in functions(tree):
+    for function, qualname in decorated if names else ():
         for position, decorator in enumerate(function.decorator_list):
             if is_decorator(decorator, names):
                 function.decorator_list[position] = at_site(decorator, (f"{module}:{qualname}", digest))
                 changed = True
     return changed
+
+
+def _certain_names(
+    imports: list[tuple[str, str]], decorated: list[tuple[Function, str]], text: bytes | str
+) -> dict[str, str] | None:
+    """What `decorator_names` gives, from the statements alone; None if that takes a look at every expression.
+
+    A name can't be bound elsewhere if the text holds it no more often than there are an import and decorators of that
+    name. To look at every expression takes as long as to compile the module.
+    """
+    names = {name: meaning for name, meaning in imports if meaning}
+    bound = [name for name, _ in imports]
+    if "*" in bound:
+        return {}
+    # Python folds compatibility characters in names; and some encodings write a letter in more than one way.
+    if not text or not text.isascii() or (b"coding" in text if isinstance(text, bytes) else "coding" in text):
+        return None
+    uses = dict.fromkeys(names, 1)
+    for function, _ in decorated:
+        for decorator in function.decorator_list:
+            if is_decorator(decorator, names):
+                uses[_root(decorator)] += 1
+    for name, expected in uses.items():
+        found = text.count(name.encode()) if isinstance(text, bytes) else text.count(name)
+        if found != expected or bound.count(name) != 1:
+            return None
+    return names
+
+
+def _root(expression: ast.expr) -> str:
+    """`h` of `h.memo(x)`."""
+    while not isinstance(expression, _ast.Name):
+        expression = expression.func if isinstance(expression, _ast.Call) else expression.value  # type: ignore[attr-defined]
+    return expression.id
 
 
 def at_site(decorator: ast.expr, site: tuple[str, str]) -> ast.expr:
@@ -102,15 +148,8 @@ def bindings(tree: ast.AST) -> Iterator[tuple[str, str]]:
         if isinstance(node, _ast.Name):
             if not isinstance(node.ctx, _ast.Load):
                 yield node.id, ""
-        elif isinstance(node, _ast.ImportFrom):
-            ours = node.module == "hitsave" and not node.level
-            for alias in node.names:
-                yield alias.asname or alias.name, alias.name if ours and alias.name in DECORATORS else ""
-        elif isinstance(node, _ast.Import):
-            for alias in node.names:
-                top = alias.name.partition(".")[0]
-                meaning = "hitsave" if top == "hitsave" and (alias.name == top or not alias.asname) else ""
-                yield alias.asname or top, meaning
+        elif isinstance(node, (_ast.Import, _ast.ImportFrom)):
+            yield from imported(node)
         elif isinstance(node, _ast.arg):
             yield node.arg, ""
         elif isinstance(node, (_ast.FunctionDef, _ast.AsyncFunctionDef, _ast.ClassDef)):
@@ -123,6 +162,18 @@ def bindings(tree: ast.AST) -> Iterator[tuple[str, str]]:
                 name = getattr(node, field, None)
                 if isinstance(name, str):
                     yield name, ""
+
+
+def imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
+    """(name, meaning) of each name that an import statement binds, as `bindings` gives them."""
+    for alias in node.names:
+        if isinstance(node, _ast.ImportFrom):
+            ours = node.module == PACKAGE and not node.level and alias.name in DECORATORS
+            yield alias.asname or alias.name, alias.name if ours else ""
+        else:
+            top = alias.name.partition(".")[0]
+            ours = top == PACKAGE and (alias.name == top or not alias.asname)
+            yield alias.asname or top, PACKAGE if ours else ""
 
 
 def walk(tree: ast.AST) -> Iterator[ast.AST]:
@@ -139,23 +190,36 @@ def walk(tree: ast.AST) -> Iterator[ast.AST]:
                 pending.append(value)
 
 
-# What can hold a statement: a function stands in nothing else.
-_BLOCKS = (_ast.stmt, _ast.excepthandler, _ast.match_case)
+# Where statements stand in a statement, an `except` clause or a `case`.
+_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
 
 
-def functions(tree: ast.AST) -> Iterator[tuple[Function, str]]:
-    """Each function definition in `tree` with its qualified name, as Python's `__qualname__` has it."""
-    pending: list[tuple[ast.AST, str]] = [(tree, "")]
+def statements(tree: ast.Module) -> Iterator[tuple[Any, str]]:
+    """Each statement in `tree`, in no particular order, with its qualified name if it is a function or class.
+
+    The name is what Python's `__qualname__` has; of another statement it means nothing.
+    """
+    pending: list[tuple[Any, str]] = [(node, "") for node in tree.body]
     while pending:
         node, prefix = pending.pop()
-        if isinstance(node, (_ast.FunctionDef, _ast.AsyncFunctionDef)):
-            yield node, prefix + node.name
-            inside = f"{prefix}{node.name}.<locals>."
-        elif isinstance(node, _ast.ClassDef):
-            inside = f"{prefix}{node.name}."
-        else:
-            inside = prefix
-        for field in node._fields:
-            value = getattr(node, field, None)
-            if isinstance(value, list):
-                pending.extend([(item, inside) for item in value if isinstance(item, _BLOCKS)])
+        kind = type(node)
+        inside = prefix
+        if kind is _ast.FunctionDef or kind is _ast.AsyncFunctionDef:
+            prefix += node.name
+            inside = f"{prefix}.<locals>."
+        elif kind is _ast.ClassDef:
+            prefix += node.name
+            inside = f"{prefix}."
+        yield node, prefix
+        for field in _BLOCKS:
+            below = getattr(node, field, None)
+            if below:
+                pending += [(each, inside) for each in below]
+
+
+def functions(tree: ast.Module) -> Iterator[tuple[Function, str]]:
+    """Each function definition in `tree` with its qualified name."""
+    return ((node, name) for node, name in statements(tree) if isinstance(node, _FUNCTIONS))
+
+
+_FUNCTIONS = (_ast.FunctionDef, _ast.AsyncFunctionDef)

@@ -25,8 +25,8 @@ from hitsave.evaluator.memo import Memo, memo_of
 from hitsave.importhook import HOOK, current_hook
 from hitsave.importhook.attestation import functions_of
 from hitsave.importhook.codes import CodeObject, same_code
+from hitsave.importhook.entry import ATTESTED, Entry
 from hitsave.importhook.loader import HitsaveLoader
-from hitsave.importhook.record import ATTESTED, Entry
 from hitsave.live.edits import Comparison, Edit, literal_defaults
 from hitsave.live.events import Refusal
 from hitsave.live.reliance import Reliance

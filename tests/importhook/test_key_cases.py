@@ -54,6 +54,19 @@ def test_case_58_a_file_edited_before_the_first_call_is_keyed_as_it_was_loaded(
     assert main() == ["101"], "what the edited run computed was not stored under what it had loaded"
 
 
+@pytest.mark.parametrize("edited", ["lib.py", "helper.py"])
+def test_case_58_compiled_code_whose_source_was_edited_before_anybody_read_it(
+    project: Project, run: Runner, edited: str
+) -> None:
+    """A warm process doesn't read the sources; what it ran is then known by its digest, and the store has the text."""
+    project.write({"lib.py": LIBRARY, "helper.py": "STEP = 1\n\ndef offset():\n    return STEP + 99\n"})
+    text = "import lib\nfrom pathlib import Path\nfrom sys import argv\n"
+    text += "for name in argv[1:]: Path(name).write_text('STEP = 1\\nraise SystemExit')\n"
+    project.write({"main.py": text + "print(lib.work(1))\n"})
+    assert run.script("main.py").ok().lines == ["computing", "101"]
+    assert run.script("main.py", edited).ok().lines == ["101"]
+
+
 def test_case_58_a_constant_edited_before_the_first_call(project: Project, run: Runner) -> None:
     """No function changes, so nothing but the loaded text tells the two programs apart."""
     project.write({"lib.py": LIBRARY, "helper.py": "STEP = 1\n\ndef offset(step=10):\n    return STEP + step\n"})
