@@ -94,9 +94,10 @@ class Session:
         from hitsave.evaluation import Blob
         from hitsave.evaluator.wrapper import Raised
         from hitsave.observe import watch
+        from hitsave.store.fetching import may_wait
         from hitsave.values import decode
 
-        with watch.seen_again():
+        with watch.seen_again(), may_wait():
             result = self.evaluator.call(memo, decode(Blob("plain-1", child.call, len(child.call))))
         return None if type(result) is Raised else self.planner.stored_child(child, self.look)
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import IO, Any
 from urllib.parse import quote
 
-from hitsave.cloud.transport import Reply, Transport
+from hitsave.cloud.transport import Refused, Reply, Transport
 from hitsave.evaluation import Key
-from hitsave.wire import Answer, Entry, Lookup, WireError
+from hitsave.wire import Answer, Entry, Lease, Lookup, WireError
 from hitsave.wire.messages import answers_from_json
 from hitsave.wire.reading import Reader, parse_json
 
@@ -104,6 +104,16 @@ class Client:
     def complete(self, upload_id: str, budget_s: float) -> None:
         """Have the server check and publish what was uploaded."""
         self.transport.request("PUT", f"{self._base}/uploads/{upload_id}/complete", budget_s=budget_s, attempts=1)
+
+    def acquire_lease(self, name: str, ttl_s: int, holder: str, budget_s: float = 2) -> Lease | None:
+        """The lease, None if somebody else holds it."""
+        body = {"ttl_s": ttl_s, "holder": holder[:100]}
+        try:
+            return Lease.from_json(parse_json(self._send("POST", f"/leases/{name}", body, budget_s).body))
+        except Refused as error:
+            if error.slug == "lease-held":
+                return None
+            raise
 
     def wait_for_lease(self, name: str, wait_s: int, budget_s: float) -> bool:
         """Come back, with true, when nobody holds the lease or after `wait_s`."""

@@ -13,14 +13,15 @@ import secrets
 import socket
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 
 from hitsave.cloud import records
 from hitsave.cloud.client import Client
 from hitsave.cloud.downloads import download
 from hitsave.cloud.leases import HeldLeases
+from hitsave.cloud.misses import Misses
 from hitsave.cloud.outbox import Outbox, OutboxFull
+from hitsave.cloud.patience import Patience
 from hitsave.cloud.runs import RunReporter
 from hitsave.cloud.settings import CloudSettings
 from hitsave.cloud.signing import Signer
@@ -33,6 +34,7 @@ from hitsave.evaluation import Blob, Evaluation, Key
 from hitsave.observe.watch import unseen
 from hitsave.store.authenticity import Seal, open_machine_keys
 from hitsave.store.contract import Mark, Stats, Store
+from hitsave.store.fetching import Later, fetched
 from hitsave.store.trouble import Trouble
 from hitsave.symbol import Symbol
 from hitsave.wire import (
@@ -45,7 +47,6 @@ from hitsave.wire import (
 from hitsave.wire.messages import lease_name
 
 ANY_CODE = Fingerprint("-")
-MISS_KEPT_S = 2.0
 
 
 TYPE_CHECKING = False
@@ -73,10 +74,10 @@ class CloudStore:
         self._local = local
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(6)}"
         self._refused_for_good = False
-        self._no_waiting_until = 0.0
+        self.no_waiting_until = 0.0
+        self._handed: set[Key] = set()  # keys that results were found under, which perhaps don't hold
         self.trusted = Trusted(self.signer, settings.project, self.trouble)
-        self._misses: dict[Key, float] = {}
-        self._candidates: dict[tuple[str, str], tuple[float, list[Evaluation]]] = {}
+        self._misses = Misses()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
@@ -84,35 +85,71 @@ class CloudStore:
 
     def find(self, key: Key) -> list[Evaluation]:
         """Every evaluation under the exact key, newest first. May wait for a colleague who computes it just now."""
-        if not self._may_pull() or self._misses.get(key, 0.0) > time.monotonic():
+        if not self._may_pull() or self._misses.has(key):
             return []
-        answer = self._look_up(key, lease=True)
-        if answer is not None and answer.held is not None:
-            answer = self._wait_for_holder(key, answer)
-        if answer is None:
-            return []
+        return fetched(("find", key), self._asking(key), undo=lambda: self.abandon(key))
+
+    def _asking(self, key: Key) -> Callable[[], list[Evaluation]]:
+        patience = Patience(self, key)
+
+        def ask() -> list[Evaluation]:
+            with unseen():
+                answer = self._look_up(key, lease=True)
+                if answer is None:
+                    return []
+                if answer.held is not None and patience.lasts():
+                    raise Later(patience.wait)
+                return self._take(key, answer)
+
+        return ask
+
+    def _take(self, key: Key, answer: Answer) -> list[Evaluation]:
         if answer.lease is not None:
             self.leases.add(answer.lease)
         found = self.trusted.accept(answer.entries, key.symbol, key.arguments)
         exact = [evaluation for evaluation in found if evaluation.key == key]
-        if not exact:
-            now = time.monotonic()
-            if len(self._misses) > 10_000:
-                self._misses.clear()
-                self._candidates.clear()
-            self._misses[key] = now + MISS_KEPT_S
-            self._candidates[key.symbol, key.arguments] = now + MISS_KEPT_S, found
+        if len(self._handed) > 1000:
+            self._handed.clear()
+        if exact:
+            self._handed.add(key)
+        else:
+            self._misses.note(key, found)
         return exact
+
+    def look_again(self, key: Key) -> bool:
+        """The body is about to run. Gets the lease if only results were found that don't hold, which grants none.
+
+        True if there was a colleague to wait for, who computed it too: then it's worth looking again.
+        """
+        if key not in self._handed or self.settings.mode != "both" or not self.settings.lease_s:
+            return False
+        self._handed.discard(key)
+        patience = Patience(self, key)
+
+        def take_lease() -> bool:
+            with unseen():
+                lease = self._ask(lambda: self.client.acquire_lease(patience.name, self.settings.lease_s, self._holder))
+                if lease is not None:
+                    self.leases.add(lease)
+                elif patience.lasts():
+                    raise Later(patience.wait)
+                return patience.waited
+
+        return fetched(("lease", key), take_lease, undo=lambda: self.abandon(key))
 
     def candidates(self, symbol: Symbol, arguments: Digest, wanted: Wanted | None = None) -> list[Evaluation]:
         """Evaluations under other code that an edit may have left valid, newest first."""
         if not self._may_pull():
             return []
-        until, found = self._candidates.get((symbol, arguments), (0.0, []))
-        if until <= time.monotonic():
-            answer = self._look_up(Key(symbol, ANY_CODE, arguments), lease=False)
-            found = self.trusted.accept(answer.entries, symbol, arguments) if answer is not None else []
+        found = self._misses.candidates(symbol, arguments)
+        if found is None:
+            found = fetched(("candidates", symbol, arguments), lambda: self._ask_candidates(symbol, arguments))
         return [e for e in found if wanted is None or wanted(e.observed.replace(children=()), e.observed.narrowed)]
+
+    def _ask_candidates(self, symbol: Symbol, arguments: Digest) -> list[Evaluation]:
+        with unseen():
+            answer = self._look_up(Key(symbol, ANY_CODE, arguments), lease=False)
+            return self.trusted.accept(answer.entries, symbol, arguments) if answer is not None else []
 
     def _look_up(self, key: Key, *, lease: bool) -> Answer | None:
         wanted = lease and self.settings.mode == "both" and self.settings.lease_s
@@ -120,39 +157,29 @@ class CloudStore:
         answers = self._ask(lambda: self.client.look_up(lookup, self.settings.budget_s))
         return answers[0] if answers else None
 
-    def _wait_for_holder(self, key: Key, answer: Answer) -> Answer | None:
-        """The answer once the holder is done or gone, or the last one when patience ends.
-
-        Who holds leases itself waits at most two lease times, so two processes that wait for each other both go on.
-        """
-        name = lease_name(key)
-        if self.leases.find(name) is not None or time.monotonic() < self._no_waiting_until:
-            return answer
-        patience_s = self.settings.wait_s
-        if self.leases.any:
-            patience_s = min(patience_s, 2.0 * self.settings.lease_s)
-        until = time.monotonic() + patience_s
-        found: Answer | None = answer
-        while found is not None and found.held is not None:
-            left = until - time.monotonic()
-            if left <= 0:
-                # A holder that never comes to an end, or a server that lies: don't wait again for a while.
-                self._no_waiting_until = time.monotonic() + 10 * self.settings.wait_s
-                return found
-            wait_s = int(max(1, min(25, left)))
-            waited = self._ask(
-                lambda wait_s=wait_s: self.client.wait_for_lease(name, wait_s, wait_s + self.settings.budget_s)  # type: ignore[misc]
-            )
-            if waited is None:
-                return found
-            found = self._look_up(key, lease=True)
-        return found
+    def wait_for_lease(self, name: str, wait_s: int) -> bool:
+        """Wait until nobody holds the lease, at most `wait_s`; False if the server can't be asked."""
+        budget_s = wait_s + self.settings.budget_s
+        return bool(self._ask(lambda: self.client.wait_for_lease(name, wait_s, budget_s)))
 
     # ---- results
 
     def load(self, evaluation: Evaluation) -> Blob | None:
         """The encoded result, its digest checked against the signed one; None if it is gone, late or not the same."""
         evaluation = _rounded(evaluation)
+        known = self.trusted.get(evaluation)
+        if known is not None and known.inline is not None:
+            return self._loaded(evaluation)
+        return fetched(("load", evaluation), lambda: self._loaded(evaluation))
+
+    def _loaded(self, evaluation: Evaluation) -> Blob | None:
+        with unseen():
+            blob = self._download(evaluation)
+        if blob is not None:
+            self._handed.discard(evaluation.key)
+        return blob
+
+    def _download(self, evaluation: Evaluation) -> Blob | None:
         known = self.trusted.get(evaluation) or self._find_again(evaluation)
         if known is None:
             return None
@@ -193,8 +220,7 @@ class CloudStore:
             self.leases.release(name)
             return
         self.leases.promise(name)
-        self._misses.pop(evaluation.key, None)
-        self._candidates.pop((evaluation.key.symbol, evaluation.key.arguments), None)
+        self._misses.forget(evaluation.key)
         self.uploader.poke()
 
     def abandon(self, key: Key) -> None:

@@ -19,7 +19,7 @@ import requests.adapters
 import urllib3
 
 from hitsave.cloud.breaker import Breaker
-from hitsave.cloud.workers import Late, Workers
+from hitsave.cloud.workers import Busy, Late, Workers
 from hitsave.errors import CloudError
 from hitsave.record import Record
 from hitsave.version import __version__
@@ -121,7 +121,7 @@ class Transport:
                     lambda: self._send(method, path, deadline, body, headers, limit, deliver), max(left, 0.05)
                 )
             except Late as error:
-                self._outage(str(error), counts=not delivered)
+                self._outage(str(error), counts=not (delivered or isinstance(error, Busy)))
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 if attempt == attempts or not self._pause(attempt, None, deadline):
                     self._outage(_plain(error), counts=not delivered)

@@ -21,6 +21,7 @@ from hitsave.evaluation import Key
 from hitsave.evaluator.carrier import Carrier
 from hitsave.evaluator.wrapper import Raised
 from hitsave.observe import running, watch
+from hitsave.store.fetching import without_waiting
 from hitsave.values import digest_arguments
 
 TYPE_CHECKING = False
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
     class Witness(Protocol):
         """Hears of every body that runs, when it begins and when it has ended."""
+
+        def look_again(self, key: Key) -> bool:
+            """A body is about to run because nothing stored holds: whether somebody stored more since. May wait."""
 
         def begun(self, key: Key, title: Callable[[], str], *, is_experiment: bool) -> str:
             """What to give to `ended`."""
@@ -169,13 +173,17 @@ class Evaluator:
         if asked is None:
             return None
         try:
+            news = self.flights.news()
             found = self.find(asked)
             if found is not None or self.config.mode == "readonly":
                 return found
             flight = self.flights.flight(_lock_name(asked.key))
             flight.__enter__()
             # Somebody may have stored it since, whether or not we had to wait.
-            found = self.find(asked, exact=True)
+            if not news or flight.waited or self.flights.news() != news:
+                found = self.find(asked, exact=True)
+            if found is None:
+                found = self._find_again(asked)
             if found is not None:
                 flight.__exit__(None, None, None)
                 return found
@@ -190,12 +198,16 @@ class Evaluator:
         if asked is None:
             return None
         try:
-            found = self.find(asked)
+            found = await without_waiting(lambda: self.find(asked))
             if found is not None or self.config.mode == "readonly":
                 return found
             flight = self.flights.flight(_lock_name(asked.key))
             await flight.__aenter__()
-            found = self.find(asked)
+            try:
+                found = await without_waiting(lambda: self.find(asked) or self._find_again(asked))
+            except BaseException:  # cancelled while it waited for the network
+                await flight.__aexit__(None, None, None)
+                raise
             if found is not None:
                 await flight.__aexit__(None, None, None)
                 return found
@@ -254,6 +266,14 @@ class Evaluator:
         self.recorder.note_child(asked, hit.evaluation.result, hit.evaluation.observed)
         self.keep_warm(asked, hit.value, hit.evaluation.observed)
         return Found(hit.value)
+
+    def _find_again(self, asked: Asked) -> Found | None:
+        if self.witness is None or not self.witness.look_again(asked.key):
+            return None
+        found = self.find(asked, exact=True)
+        if found is not None:
+            self.witness.ended(asked.key, "", "")
+        return found
 
     def _attempt(self, asked: Asked, flight: Flight) -> Attempt:
         asked.memo.misses += 1
