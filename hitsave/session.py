@@ -163,6 +163,7 @@ def open_cloud(config: Config, disk: DiskStore) -> Any:
         project=config.project,
         mode="pull" if config.mode == "readonly" else config.remote_mode,
         strict=config.verify == "strict",
+        allow_pickle=config.allow_pickle,
     )
     return CloudStore(settings, config_dir=config.config_dir, outbox_dir=os.path.join(config.dir, "outbox"), local=disk)
 

@@ -53,7 +53,12 @@ class Patience:
             time.sleep(max(0.0, min(PAUSE_S, left)))
             return
         try:
-            if not self._store.wait_for_lease(self.name, int(max(1, min(LONGEST_POLL_S, left)))):
+            if not self._long_poll(int(max(1, min(LONGEST_POLL_S, left)))):
                 self._until = 0.0
         finally:
             _long_polls.release()
+
+    def _long_poll(self, wait_s: int) -> bool:
+        store = self._store
+        budget_s = wait_s + store.settings.budget_s
+        return bool(store.asking.ask(lambda: store.client.wait_for_lease(self.name, wait_s, budget_s)))

@@ -11,7 +11,8 @@ class CloudSettings(Record):
 
     `budget_s` bounds a look-up; a download may also take as long as the computation that it saves. `wait_s` bounds how
     long a call waits for a colleague who computes the same just now; 0 never waits. `share_sources` also uploads the
-    source text of what a result depends on, for `why` and the dashboard.
+    source text of what a result depends on, for `why` and the dashboard. `allow_pickle` says whose results that need
+    pickle are read: local (this machine's own), signed (also the team's) or never.
     """
 
     url: str
@@ -24,3 +25,4 @@ class CloudSettings(Record):
     lease_s: int = TTL_S
     share_sources: bool = True
     strict: bool = False
+    allow_pickle: str = "local"

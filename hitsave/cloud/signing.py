@@ -63,6 +63,11 @@ class Signer:
         if not self._seal(key, purpose).verify(given, data):
             raise UntrustedEntry("the signature doesn't fit: changed on the way, or by the server")
 
+    def is_own(self, tag: str) -> bool:
+        """Whether the key that made `tag` is this machine's alone, no team's."""
+        key = self.keys().get(tag.partition(":")[0])
+        return key is not None and not key.file.startswith("team-")
+
     def keys(self) -> dict[str, TeamKey]:
         """Every usable key by id, the one that signs last."""
         if self._keys is None:

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from hitsave.cloud import records
+from hitsave.cloud.asking import Asking
 from hitsave.cloud.client import Client
 from hitsave.cloud.downloads import download
 from hitsave.cloud.leases import HeldLeases
@@ -25,7 +26,7 @@ from hitsave.cloud.patience import Patience
 from hitsave.cloud.runs import RunReporter
 from hitsave.cloud.settings import CloudSettings
 from hitsave.cloud.signing import Signer
-from hitsave.cloud.transport import Refused, Transport, Unreachable
+from hitsave.cloud.transport import Transport
 from hitsave.cloud.trusted import RECORD_PURPOSE, Known, Trusted
 from hitsave.cloud.uploader import Uploader, record_message
 from hitsave.digest import Digest, Fingerprint, digest_text
@@ -37,10 +38,10 @@ from hitsave.store.contract import Mark, Stats, Store
 from hitsave.store.fetching import Later, fetched
 from hitsave.store.trouble import Trouble
 from hitsave.symbol import Symbol
+from hitsave.values.codec import is_safe
 from hitsave.wire import (
     Answer,
     Lookup,
-    WireError,
     canonical_json,
     evaluation_to_json,
 )
@@ -62,20 +63,21 @@ class CloudStore:
     ) -> None:
         self.settings = settings
         self.trouble = Trouble(settings.url, strict=settings.strict)
+        self.asking = Asking(self.trouble)
         self.signer = Signer(config_dir, settings.project)
         self.client = Client(Transport(settings.url, settings.api_key), settings.project)
         self.leases = HeldLeases(self.client, settings.lease_s)
         place = f"{self.client.transport.url} {settings.project}"
         self.outbox = Outbox(outbox_dir, place, Seal(open_machine_keys(config_dir), b"hitsave-outbox"))
         self.uploader = Uploader(
-            self.client, self.outbox, self.signer, self._find_local, self._report, on_done=self._uploaded
+            self.client, self.outbox, self.signer, self._find_local, self.asking.report, on_done=self._uploaded
         )
         self.runs = RunReporter(self.client)
         self._local = local
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(6)}"
-        self._refused_for_good = False
         self.no_waiting_until = 0.0
         self._handed: set[Key] = set()  # keys that results were found under, which perhaps don't hold
+        self._withheld: set[Key] = set()  # and those whose result is there, but not for us to decode
         self.trusted = Trusted(self.signer, settings.project, self.trouble)
         self._misses = Misses()
         if hasattr(os, "register_at_fork"):
@@ -124,11 +126,11 @@ class CloudStore:
         if key not in self._handed or self.settings.mode != "both" or not self.settings.lease_s:
             return False
         self._handed.discard(key)
-        patience = Patience(self, key)
+        patience, lease_s = Patience(self, key), self.settings.lease_s
 
         def take_lease() -> bool:
             with unseen():
-                lease = self._ask(lambda: self.client.acquire_lease(patience.name, self.settings.lease_s, self._holder))
+                lease = self.asking.ask(lambda: self.client.acquire_lease(patience.name, lease_s, self._holder))
                 if lease is not None:
                     self.leases.add(lease)
                 elif patience.lasts():
@@ -154,13 +156,8 @@ class CloudStore:
     def _look_up(self, key: Key, *, lease: bool) -> Answer | None:
         wanted = lease and self.settings.mode == "both" and self.settings.lease_s
         lookup = Lookup((key,), lease_s=self.settings.lease_s if wanted else 0, holder=self._holder)
-        answers = self._ask(lambda: self.client.look_up(lookup, self.settings.budget_s))
+        answers = self.asking.ask(lambda: self.client.look_up(lookup, self.settings.budget_s))
         return answers[0] if answers else None
-
-    def wait_for_lease(self, name: str, wait_s: int) -> bool:
-        """Wait until nobody holds the lease, at most `wait_s`; False if the server can't be asked."""
-        budget_s = wait_s + self.settings.budget_s
-        return bool(self._ask(lambda: self.client.wait_for_lease(name, wait_s, budget_s)))
 
     # ---- results
 
@@ -181,18 +178,29 @@ class CloudStore:
 
     def _download(self, evaluation: Evaluation) -> Blob | None:
         known = self.trusted.get(evaluation) or self._find_again(evaluation)
-        if known is None:
+        if known is None or not self._may_decode(evaluation, known):
             return None
         data: bytes | bytearray | None = known.inline
         if data is None:
             data = download(self.client, evaluation, known.blob, self.settings.budget_s)
         if data is None:
-            self._report("didn't deliver a result in time")
+            self.asking.report("didn't deliver a result in time")
             return None
         if len(data) != evaluation.size_bytes or "sha256-" + hashlib.sha256(data).hexdigest() != known.blob:
             self.trouble.refuse("bytes that are not what was signed")
             return None
         return Blob(evaluation.codec, data, evaluation.size_bytes)
+
+    def _may_decode(self, evaluation: Evaluation, known: Known) -> bool:
+        allowed = self.settings.allow_pickle
+        if is_safe(evaluation.codec) or allowed == "signed" or (allowed == "local" and known.is_own):
+            return True
+        self._withheld.add(evaluation.key)
+        self.asking.report(
+            f'has a result that only code can read ({evaluation.codec}); allow_pickle = "{allowed}" leaves it unread',
+            'Say allow_pickle = "signed" in your own settings if you would run the code of all who hold the team key.',
+        )
+        return False
 
     def _find_again(self, evaluation: Evaluation) -> Known | None:
         if not self._may_pull():
@@ -211,12 +219,15 @@ class CloudStore:
         evaluation = _rounded(evaluation)
         name = lease_name(evaluation.key)
         lease = self.leases.find(name)
+        if evaluation.key in self._withheld:
+            self.abandon(evaluation.key)  # the team has it; two pickles of one value would look like a conflict
+            return
         body = {"evaluation": evaluation_to_json(evaluation), "fence": lease.fence if lease else 0}
         try:
             entry = "entry " + digest_text(canonical_json(body["evaluation"]))
             self.outbox.add("entry", entry, body, blob, keep_bytes=self._local is None)
         except (OutboxFull, OSError, sqlite3.Error, ValueError) as error:
-            self._report(f"can't be sent results: {error}")
+            self.asking.report(f"can't be sent results: {error}")
             self.leases.release(name)
             return
         self.leases.promise(name)
@@ -241,13 +252,13 @@ class CloudStore:
         evaluation = _rounded(evaluation)
         known = self.trusted.get(evaluation) or self._find_again(evaluation)
         self.trusted.forget(evaluation)
-        return known is not None and bool(self._ask(lambda: self.client.delete_entry(evaluation.key, known.blob)))
+        return known is not None and bool(self.asking.ask(lambda: self.client.delete_entry(evaluation.key, known.blob)))
 
     def entries(self, pattern: str = "*") -> Iterator[Evaluation]:
         """Every evaluation on the server that can be trusted here, page by page."""
         cursor = ""
         while self._may_pull():
-            page = self._ask(lambda cursor=cursor: self.client.list_entries(pattern, cursor))  # type: ignore[misc]
+            page = self.asking.ask(lambda cursor=cursor: self.client.list_entries(pattern, cursor))  # type: ignore[misc]
             if page is None:
                 return
             yield from self.trusted.accept(page[0])
@@ -261,7 +272,7 @@ class CloudStore:
         """A record that a colleague's results refer to, verified."""
         if kind not in records.SHARED or not self._may_pull():
             return None
-        found = self._ask(lambda: self.client.get_record(kind, name, self.settings.budget_s))
+        found = self.asking.ask(lambda: self.client.get_record(kind, name, self.settings.budget_s))
         if not found:
             return None
         data, tag = found
@@ -285,7 +296,7 @@ class CloudStore:
             blob = Blob("", sent, len(sent))
             self.outbox.add("record", f"record {kind} {name}", {"kind": kind, "name": name}, blob)
         except (OutboxFull, OSError, sqlite3.Error) as error:
-            self._report(f"can't be sent records: {error}")
+            self.asking.report(f"can't be sent records: {error}")
             return
         self.uploader.poke()
 
@@ -356,36 +367,14 @@ class CloudStore:
 
     # ---- below
 
-    def _ask(self, question: Callable[[], object], *, quiet: bool = False):  # type: ignore[no-untyped-def]
-        """The answer, or None (said once) if there is none."""
-        try:
-            return question()
-        except Unreachable as error:
-            if not quiet:
-                self._report(f"is not reachable ({error.message})")
-        except Refused as error:
-            if error.status in (401, 403) and not quiet:
-                self._refused_for_good = True
-            self._report(
-                f"refused a request ({error.message})", "Check the key with `hitsave doctor`, or log in again."
-            )
-        except WireError as error:
-            self._report(f"doesn't speak our language ({error})")
-        return None
-
     def _may_pull(self) -> bool:
-        return self.settings.mode != "push" and not self._refused_for_good
+        return self.settings.mode != "push" and not self.asking.refused_for_good
 
     def _find_local(self, evaluation: Evaluation) -> Blob | None:
         return self._local.load(evaluation) if self._local is not None else None
 
     def _uploaded(self, evaluation: Evaluation) -> None:
         self.leases.drop(lease_name(evaluation.key))
-
-    def _report(
-        self, what: str, hint: str = "`hitsave doctor` tells more; results are kept here and sent later."
-    ) -> None:
-        self.trouble.report(what, hint)
 
     def _after_fork(self) -> None:
         self.trusted.renew_lock()

@@ -20,10 +20,11 @@ INLINE_KEPT_BYTES = 64 << 20
 
 
 class Known(Record):
-    """The name of an evaluation's blob, and its bytes if they came along."""
+    """The name of an evaluation's blob, its bytes if they came along, and whether this machine itself signed it."""
 
     blob: str
     inline: bytes | None
+    is_own: bool
 
 
 class Trusted:
@@ -55,7 +56,7 @@ class Trusted:
             if symbol and (evaluation.key.symbol != symbol or evaluation.key.arguments != arguments):
                 self._trouble.refuse("an entry for another call than the one asked for")
                 continue
-            self._remember(evaluation, Known(manifest.blob, entry.inline))
+            self._remember(evaluation, Known(manifest.blob, entry.inline, self._signer.is_own(entry.tag)))
             found.append(evaluation)
         return found
 

@@ -121,7 +121,8 @@ class LookUp:
         if blob is None:
             return None
         try:
-            return Hit(evaluation, decode(blob, modules=self.planner.book), spared)
+            allow_pickle = self.planner.config.allow_pickle != "never"
+            return Hit(evaluation, decode(blob, modules=self.planner.book, allow_pickle=allow_pickle), spared)
         except StoreError as error:  # its class has gone, or a library can't read what its last release wrote
             self._say_unreadable(evaluation, error)
             return None

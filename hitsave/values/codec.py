@@ -103,13 +103,15 @@ def encode(
     raise CannotEncode(f"the codec {codec} doesn't take this value of type {kind}")
 
 
-def decode(blob: Blob, *, modules: ModuleNames | None = None) -> Any:
+def decode(blob: Blob, *, modules: ModuleNames | None = None, allow_pickle: bool = True) -> Any:
     """The value that `blob`, whose bytes were verified, was made from.
 
     Raises `StoreError` for bytes that the codec can't read, and for a codec or version that isn't known here.
     """
     data = memoryview(b"".join(blob.parts) if blob.parts else blob.data).cast("B")
     name, _, version = blob.codec.partition("-")
+    if name == "pickle5" and not allow_pickle:
+        raise StoreError("a stored result needs pickle, which isn't allowed", hint='allow_pickle = "local" reads it')
     try:
         module = _module(name) if name in _BUILTIN else None
         if module is not None and str(module.version) == version:

@@ -6,6 +6,7 @@ Two people with homes and copies of the project of their own, and processes as t
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import requests
 
 from hitsave.cloud.signing import create_team_key, export_team_key, import_team_key
 from hitsave.server.starting import login_link
-from tests.harness import Project, Runner
+from tests.harness import REPOSITORY, Done, Project, Runner
 from tests.services import ThreadServer
 
 FIBO = """
@@ -99,6 +100,74 @@ def test_arrays_come_back_equal_and_nothing_is_computed(people: tuple[Person, Pe
     first = ann.run.python("pkg/spectra.py").ok()
     assert first.lines[:2] == ["computing spectrum(60)", "computing grid(60)"]
     assert bob.run.python("pkg/spectra.py").ok().lines == first.lines[-1:]
+
+
+FIGURES = """
+import matplotlib
+matplotlib.use("agg")
+from matplotlib import pyplot
+from hitsave import memo, experiment
+
+@memo
+def curve(n):
+    print(f"computing curve({n})")
+    import pandas as pd
+    return pd.DataFrame({"x": range(n), "y": [i * i for i in range(n)]})
+
+@experiment
+def drawing(n):
+    print(f"computing drawing({n})")
+    figure, axes = pyplot.subplots()
+    points = curve(n)
+    axes.plot(points["x"], points["y"])
+    return figure
+
+line = drawing(20).axes[0].lines[0]
+print(line.get_xydata().sum())
+"""
+
+
+@pytest.mark.slow
+def test_a_figure_comes_back_drawable_where_the_teams_pickles_are_read(people: tuple[Person, Person]) -> None:
+    pytest.importorskip("matplotlib", reason="needs hitsave[examples]")
+    pytest.importorskip("pandas", reason="needs hitsave[examples]")
+    ann, bob = people
+    for person in people:
+        person.project.write({"figures.py": FIGURES})
+        person.run.env["HITSAVE_ALLOW_PICKLE"] = "signed"
+    assert ann.run.python("figures.py").ok().lines == ["computing drawing(20)", "computing curve(20)", "2660.0"]
+    second = bob.run.python("figures.py").ok()
+    assert (second.lines, second.stderr) == (["2660.0"], "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("program", "computed"), [("etl", 4), ("sweep", 9)])
+def test_the_examples_compute_nothing_at_a_colleagues(
+    people: tuple[Person, Person], program: str, computed: int
+) -> None:
+    """Frames and arrays from one, a table of runs and a drawn figure from the other."""
+    for extra in ("pandas", "sklearn", "vega_datasets", "matplotlib"):
+        pytest.importorskip(extra, reason="needs hitsave[examples]")
+    ann, bob = people
+    for person in people:
+        shutil.copytree(REPOSITORY / "examples", person.project.root / "examples", ignore=NOT_COPIED)
+    first, second = (person.run.script(f"examples/{program}.py") for person in (ann, bob))
+    assert len([line for line in first.lines if line.startswith(("computing ", "training "))]) == computed
+    assert [line for line in second.lines if line.startswith(("computing ", "training "))] == []
+    assert re.search(r"reused, 0 computed", second.lines[-1])
+    assert printed(second) == printed(first)
+    if program == "sweep":
+        pictures = [p.project.root / "examples" / "output" / "sweep.png" for p in people]
+        assert pictures[0].read_bytes()[:4] == pictures[1].read_bytes()[:4] == b"\x89PNG"
+
+
+NOT_COPIED = shutil.ignore_patterns("__pycache__", "output")
+
+
+def printed(done: Done) -> list[str]:
+    """The results that a program printed, without what it says of itself."""
+    own = ("computing", "training", "took", "plot", "hitsave")
+    return [line for line in done.lines if not line.startswith(own)]
 
 
 @pytest.mark.slow

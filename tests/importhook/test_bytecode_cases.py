@@ -238,7 +238,9 @@ print(total, all(loaded().get(f"pkg.m{i}").source.data == open(f"pkg/m{i}.py", "
 
 
 @pytest.mark.parametrize("decorated", [False, True], ids=["plain", "decorated"])
-@pytest.mark.parametrize("damage", ["truncated", "garbage", "foreign magic", "empty", "cut off", "a tuple of a billion", "a folder"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "garbage", "foreign magic", "empty", "cut off", "a tuple of a billion", "a folder"]
+)
 def test_case_10_a_damaged_file_is_compiled_anew(tree: Tree, decorated: bool, damage: str) -> None:
     tree.write({"m.py": "def f():\n    return [1, 2]\n" + ("import hitsave\n" if decorated else "")})
     tree.hooked("import m").ok()
