@@ -15,6 +15,8 @@ keyword-only fields, `__post_init__`.
 
 from __future__ import annotations
 
+from hitsave.record_init import write_init
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ClassVar
@@ -45,7 +47,9 @@ class RecordType(type):
         namespace["_defaults"] = defaults
         cls = super().__new__(mcls, name, bases, namespace)
         if fields and "__init__" not in namespace:
-            type.__setattr__(cls, "__init__", _write_init(cls, fields, defaults))
+            # The slots' own setters take half the time of object.__setattr__; a look-up makes thousands of records.
+            setters = {field: getattr(cls, field).__set__ for field in fields}
+            type.__setattr__(cls, "__init__", write_init(cls.__qualname__, setters, defaults))
         return cls
 
 
@@ -56,16 +60,6 @@ def _annotated(namespace: dict[str, Any]) -> dict[str, Any]:
     # Python 3.14 (PEP 649) computes annotations on demand; format 2 (FORWARDREF) evaluates nothing that is missing.
     annotate = namespace.get("__annotate_func__") or namespace.get("__annotate__")
     return annotate(2) if annotate else {}
-
-
-def _write_init(cls: type, fields: tuple[str, ...], defaults: dict[str, Any]) -> Any:
-    parameters = ", ".join(f"{f}=_defaults[{f!r}]" if f in defaults else f for f in fields)
-    # The slots' own setters take half the time of object.__setattr__, and a look-up makes thousands of records.
-    body = "".join(f"\n    _set_{f}(self, {f})" for f in fields)
-    scope: dict[str, Any] = {f"_set_{f}": getattr(cls, f).__set__ for f in fields}
-    scope["_defaults"] = defaults
-    exec(f"def __init__(self, {parameters}):{body}", scope)
-    return scope["__init__"]
 
 
 class Record(metaclass=RecordType):

@@ -17,6 +17,7 @@ else:
     Symbol = str
 
 MODULE = "<module>"
+ANY = "*"  # `pkg.mod:*`: a module as a value, of which any name may be read
 
 
 def symbol(module: str, qualname: str = MODULE) -> Symbol:
@@ -37,3 +38,8 @@ def qualname_of(name: Symbol) -> str:
 def outermost(qualname: str) -> str:
     """The part of a code object's qualified name that has a symbol: all before the first `.<locals>`."""
     return qualname.partition(".<locals>")[0]
+
+
+def is_hitsave(module: str) -> bool:
+    """Whether `module` is our own: its code counts for no result, wherever it is imported from."""
+    return module == "hitsave" or module.startswith("hitsave.")

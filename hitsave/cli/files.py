@@ -18,9 +18,8 @@ from hitsave.explain.record import CodeState
 from hitsave.project import Project
 from hitsave.source import Source, source_of
 from hitsave.store.contract import Store
-from hitsave.symbol import MODULE, Symbol, module_of, outermost, qualname_of, symbol
+from hitsave.symbol import MODULE, Symbol, is_hitsave, module_of, outermost, qualname_of, symbol
 
-OURSELVES = "hitsave"
 DECORATORS = frozenset(("memo", "experiment"))
 # `from ours import cached`, where ours.py says `cached = memo`: followed this far.
 ALIAS_DEPTH = 8
@@ -116,7 +115,7 @@ class Files:
     # -- private -----------------------------------------------------------------------------------------------------
 
     def _read(self, module: str) -> Source | None:
-        if module.partition(".")[0] == OURSELVES:
+        if is_hitsave(module):
             return None  # the decorator doesn't count, wherever hitsave is installed from
         path = next(
             filter(None, (self.project.find_module(module, beside=place) for place in ("", *self._beside))), None
@@ -194,7 +193,7 @@ def _is_ours(summary: ModuleSummary, chain: str, files: Files, depth: int) -> bo
     for definition in summary.definitions.get(head, ()):
         if isinstance(definition, Import):
             dotted = ".".join(filter(None, (definition.module, definition.attribute, rest)))
-            if dotted.partition(".")[0] == OURSELVES:
+            if is_hitsave(dotted):
                 return dotted.rpartition(".")[2] in DECORATORS
             if _leads_to_ours(summary, definition, rest, files, depth):
                 return True

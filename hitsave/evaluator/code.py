@@ -23,7 +23,7 @@ from hitsave.importhook import attest
 from hitsave.importhook.cells import is_cell
 from hitsave.observe import running
 from hitsave.source import Source, source_of
-from hitsave.symbol import MODULE, Symbol, module_of, outermost, qualname_of, symbol
+from hitsave.symbol import ANY, MODULE, Symbol, is_hitsave, module_of, outermost, qualname_of, symbol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     Narrowing = tuple[frozenset[Symbol], frozenset[Symbol] | None, frozenset[Symbol], frozenset[Symbol]]
 
 OUTSIDE = ""
-OURSELVES = "hitsave"
 OUR_DECORATORS = frozenset(("memo", "experiment", "staticmethod", "classmethod", "property"))
 TYPED_MODULES = frozenset(("__main__", "__mp_main__", "builtins"))
 
@@ -153,7 +152,7 @@ class Codebook:
 
     def source(self, name: str) -> Source | None:
         """The source of the module known as `name` (canonical, or as imported): as executed, else as on disk."""
-        if name == OURSELVES or name.startswith(OURSELVES + "."):
+        if is_hitsave(name):
             return None  # the decorator doesn't count, wherever hitsave is installed from
         lifted = self._lifted_sources.get(name)
         if lifted is not None:
@@ -194,7 +193,7 @@ class Codebook:
             return self._file_modules[path]
         except KeyError:
             name = self.project.module_name(path)
-            if name is not None and (name == OURSELVES or name.startswith(OURSELVES + ".")):
+            if name is not None and (is_hitsave(name)):
                 name = None
             self._file_modules[path] = name
             return name
@@ -272,6 +271,13 @@ class Codebook:
         bindings = () if summary is None else summary.definitions.get(qualname, ())
         fields = ("header", "body", "shape", "digest")
         return [tuple(getattr(one, field, "") for field in fields) for one in bindings] or None
+
+    def definition_number(self, name: Symbol, line: int) -> int:
+        """Which of the definitions of `name` the line lies in; -1 for none."""
+        source = self.source(module_of(name))
+        summary = None if source is None else self.summary(source)
+        bindings = () if summary is None else summary.definitions.get(qualname_of(name), ())
+        return next((n for n, one in enumerate(bindings) if one.line <= line <= one.end_line), -1)
 
     def is_typed_in(self, thing: FunctionType | type) -> bool:
         """Whether no file holds the code of `thing`, although it is the user's own."""
@@ -374,7 +380,7 @@ class Codebook:
     def _exists(self, name: Symbol) -> bool:
         summary = self.find(module_of(name))
         qualname = outermost(qualname_of(name))
-        return summary is not None and (qualname == MODULE or qualname in summary.definitions)
+        return summary is not None and (qualname in (MODULE, ANY) or qualname in summary.definitions)
 
     def _kept(self, key: Narrowing) -> tuple[Closure, dict[str, str]] | None:
         data = self._records.get_record("closures", _kept_name(key))

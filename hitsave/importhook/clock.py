@@ -15,6 +15,7 @@ from time import time
 
 _IMPORTED_AT_S = time()
 _IMPORTED_IN = os.getpid()
+_started: list[float] = []
 
 # The step in which a process's start is known, and the least that Python needs from there to its first user module.
 STEP_S = 0.01
@@ -24,17 +25,22 @@ CLOSE_S = 0.1
 
 def process_bound_s() -> float:
     """A time (seconds since the epoch) before which no user module of this process was read."""
-    if os.getpid() == _IMPORTED_IN:
-        try:
-            from time import CLOCK_BOOTTIME, clock_gettime
+    if os.getpid() != _IMPORTED_IN:
+        return _IMPORTED_AT_S  # in a forked child, the bound of the parent, as far as it is known
+    if not _started:
+        _started.append(_process_start_s())
+    return min(_IMPORTED_AT_S, _started[0] + STEP_S + BOOT_S)
 
-            with open("/proc/self/stat", "rb") as file:
-                ticks = int(file.read().rpartition(b")")[2].split()[19])
-            started = time() - clock_gettime(CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
-            return min(_IMPORTED_AT_S, started + STEP_S + BOOT_S)
-        except (ImportError, OSError, ValueError, IndexError):  # not Linux
-            pass
-    return _IMPORTED_AT_S  # in a forked child, the bound of the parent, as far as it is known
+
+def _process_start_s() -> float:
+    try:
+        from time import CLOCK_BOOTTIME, clock_gettime
+
+        with open("/proc/self/stat", "rb") as file:
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+        return time() - clock_gettime(CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+    except (ImportError, OSError, ValueError, IndexError):  # not Linux
+        return _IMPORTED_AT_S
 
 
 def is_close(changed_s: float, bound_s: float) -> bool:

@@ -16,6 +16,7 @@ from hitsave.importhook.loader import note_foreign
 from hitsave.importhook.record import LoadedSources
 from hitsave.importhook.rewriter import Rewriting
 from hitsave.importhook.scope import Scope
+from hitsave.symbol import is_hitsave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Hook:
         for name, module in list(sys.modules.items()):
             path = getattr(module, "__dict__", {}).get("__file__") if type(module) is type(sys) else None
             if not isinstance(path, str) or not path.startswith(roots) or not path.endswith(".py"):
+                continue
+            if is_hitsave(name):
                 continue
             if name != "__main__" and self.scope.owns(path) and not self.loaded.knows(name):
                 note_foreign(self.loaded, name, path, loaded=True)

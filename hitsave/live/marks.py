@@ -12,12 +12,12 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from hitsave.digest import Fingerprint
-from hitsave.evaluator.code import OURSELVES, Codebook
+from hitsave.evaluator.code import Codebook
 from hitsave.importhook import LoadedSources
 from hitsave.record import Record
 from hitsave.source import Source
 from hitsave.store.contract import Mark
-from hitsave.symbol import Symbol
+from hitsave.symbol import Symbol, is_hitsave
 
 if TYPE_CHECKING:
     from hitsave.evaluator.plan import Plan
@@ -43,7 +43,7 @@ class CodeOnDisk(Codebook):
 
     def source(self, name: str) -> Source | None:
         """The source of the module known as `name`, read from its file."""
-        if name == OURSELVES or name.startswith(OURSELVES + "."):
+        if is_hitsave(name):
             return None
         running = self._running.get(name)
         path = running.source.path if running is not None else getattr(sys.modules.get(name), "__file__", None)
