@@ -44,9 +44,12 @@ class Project(Record):
 
     def owns(self, path: str) -> bool:
         """Whether the file at `path` is the project's own code. Touches the disk once per folder, then remembers."""
-        real = os.path.realpath(path)
-        root = self.source_root(real)
-        return root is not None and _folder_is_ours(root, os.path.dirname(real))
+        return self.owns_folder(os.path.dirname(os.path.realpath(path)))
+
+    def owns_folder(self, real: str) -> bool:
+        """Whether modules in this folder are the project's own code; its path holds no links."""
+        root = self.source_root(os.path.join(real, ""))
+        return root is not None and _folder_is_ours(root, real)
 
     def source_root(self, path: str) -> str | None:
         """The source root that holds `path`, the innermost if several do."""

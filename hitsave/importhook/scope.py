@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import sys
+from os import stat
 
 from hitsave.project import find_project  # here, not where it is used: that is in the middle of an import
 
@@ -30,6 +31,8 @@ _monotonic = __import__("time").monotonic
 # How long a name that wasn't found stays foreign without another look at the folders.
 TRUSTED_S = 0.05
 
+SEPARATOR = os.sep
+ABSENT = -1  # the modification time of a folder that isn't there
 # A module name that nobody has, to learn what stands before it; and the answer for folders that are no project's.
 PROBE = "_probe_"
 OUTSIDE = "\0"
@@ -62,6 +65,7 @@ class Scope:
         self.packages = None if packages is None else tuple(packages)
         self._looked_up = bool(projects)
         self._prefixes: dict[str, str] = {}  # folder -> what stands before the names of modules in it
+        self._reals: dict[str, str] = {}  # folder -> its path without links
         self.folders: dict[str, bool] = {}  # folder -> whether modules in it are ours, as far as anybody asked
         self._path: list[str] = []  # `sys.path` as of the last listing
         self._listed: list[tuple[str, int]] = []  # folder, mtime_ns
@@ -90,6 +94,7 @@ class Scope:
     def forget(self) -> None:
         """Look at the disk again at the next question (`importlib.invalidate_caches`)."""
         self.folders = {}
+        self._reals = {}
         self._prefixes = {}
         self._path = []
         self._listed = []
@@ -143,8 +148,15 @@ class Scope:
     def _changed(self) -> bool:
         if self._cwd and self._cwd != _working_folder():
             return True
-        # A generator expression would cost half as much again as the system call.
-        return self._listed != [(folder, _mtime_ns(folder)) for folder, _ in self._listed]
+        # Written out: a function for each folder would cost half as much again as the system call.
+        for folder, mtime_ns in self._listed:
+            try:
+                if stat(folder).st_mtime_ns != mtime_ns:
+                    return True
+            except OSError:
+                if mtime_ns != ABSENT:
+                    return True
+        return False
 
     def _list(self) -> None:
         """Read the names in every folder that could hold a top-level module of ours."""
@@ -213,10 +225,23 @@ class Scope:
             return False
         self._look_up()
         folder = entry or _working_folder()
-        ours = any(project.owns(os.path.join(folder, "__init__.py")) for project in self.projects)
+        real = self._real(folder)
+        ours = any([project.owns_folder(real) for project in self.projects])
         if os.path.isabs(entry):
             self.folders[entry] = ours
         return ours
+
+    def _real(self, folder: str) -> str:
+        """The path of `folder` without links. To ask for one whose parent is known takes one system call, not eight."""
+        parent, _, name = folder.rpartition(SEPARATOR)
+        above = self._reals.get(parent)
+        if above is None or name in ("", os.curdir, os.pardir) or os.path.islink(folder):
+            real = os.path.realpath(folder)
+        else:
+            real = f"{above}{SEPARATOR}{name}"
+        if os.path.isabs(folder):
+            self._reals[folder] = real
+        return real
 
     def _look_up(self) -> None:
         if not self._looked_up:
@@ -261,9 +286,9 @@ def _known(finder: object) -> bool:
 
 def _mtime_ns(folder: str) -> int:
     try:
-        return os.stat(folder).st_mtime_ns
+        return stat(folder).st_mtime_ns
     except OSError:
-        return -1
+        return ABSENT
 
 
 def _is_absolute(entry: object) -> bool:

@@ -334,3 +334,20 @@ def test_a_function_made_by_exec_is_known_by_its_code(hook: Hook) -> None:
     exec("def made(): return 1", names)
     found = attest(names["made"])  # type: ignore[arg-type]
     assert (found.kind, found.source.data) == ("code", b"")
+
+
+def test_case_18_links_anywhere_in_a_package_lead_where_they_point(tree: Tree, tmp_path: Path) -> None:
+    """A linked folder is judged by where it is; a package whose `__init__.py` alone is a link is the project's."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "shared.py").write_text("")
+    (outside / "m.py").write_text("x = 1\n")
+    tree.write({"pkg/__init__.py": "", "pkg/sub/a.py": "x = 1\n", "linked/b.py": "x = 1\n"})
+    (tree.root / "pkg" / "away").symlink_to(outside, target_is_directory=True)
+    (tree.root / "pkg" / "near").symlink_to(tree.root / "pkg" / "sub", target_is_directory=True)
+    (tree.root / "linked" / "__init__.py").symlink_to(outside / "shared.py")
+    done = tree.hooked(
+        "import pkg.sub.a, pkg.away.m, pkg.near.a, linked.b\n"
+        "print([n for n in ('pkg.sub.a', 'pkg.away.m', 'pkg.near.a', 'linked.b') if loaded().knows(n)])"
+    )
+    assert done.ok().lines == ["['pkg.sub.a', 'pkg.near.a', 'linked.b']"]
