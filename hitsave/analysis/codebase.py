@@ -12,7 +12,7 @@ from hitsave.analysis.reach import Reach
 from hitsave.analysis.refresh import EDGES, NAMES, NOTHING, reach_of_edit
 from hitsave.analysis.report import make_closure, update_digests
 from hitsave.errors import UnknownSymbol
-from hitsave.symbol import MODULE, Symbol, module_of, outermost, qualname_of
+from hitsave.symbol import ANY, MODULE, Symbol, module_of, outermost, qualname_of
 from hitsave.symbol import symbol as symbol_of
 
 if TYPE_CHECKING:
@@ -150,6 +150,9 @@ class Codebase:
             raise UnknownSymbol(f"{symbol}: no module {name} in the project", hint="Symbols are written pkg.mod:name.")
         if qualname == MODULE:
             reach.start_module(module)
+            return
+        if qualname == ANY:
+            reach.start_value(module)
             return
         entity = self.find(module, qualname)
         if entity is None:

@@ -10,12 +10,13 @@ from hitsave.analysis.annotations import annotate_parameters, annotation, type_p
 from hitsave.analysis.binding import is_plain
 from hitsave.analysis.exports import Exports
 from hitsave.analysis.expressions import constant_token
-from hitsave.analysis.literals import is_literal, pairwise, texts_in, texts_of_display
+from hitsave.analysis.literals import is_literal, is_written_out, pairwise, texts_in, texts_of_display
 from hitsave.analysis.nested import bind_parameters, parameters
 from hitsave.analysis.scopes import BodyFrame, Frame
 from hitsave.analysis.statements import block, docstring
 from hitsave.analysis.summary import (
     CALLED,
+    COMPUTES,
     COROUTINE,
     GENERATOR,
     NO_FACTS,
@@ -168,6 +169,8 @@ class Definitions:
         w.emit(node.name)
         parameters(w, arguments)
         tokens, region = w.finish(saved)
+        if not all(map(is_written_out, (*arguments.defaults, *arguments.kw_defaults))):
+            region.flags |= COMPUTES
         return tokens, region.facts(), decorators
 
     def decorators(self, node: Any) -> tuple[tuple[str, bool], ...]:

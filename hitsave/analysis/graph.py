@@ -25,6 +25,8 @@ TRANSPARENT = frozenset({
     "typing_extensions.overload", "typing_extensions.override", "typing_extensions.final",
     "typing_extensions.deprecated", "warnings.deprecated", "functools.total_ordering", "dataclasses.dataclass",
 })  # fmt: skip
+# Decorators whose name says what comes out.
+_PLAIN_WRAPPERS = (*TRANSPARENT, "functools.", "contextlib.", "hitsave.", "enum.", "types.")
 _ACCESSORS = frozenset({"setter", "getter", "deleter"})
 
 
@@ -119,6 +121,10 @@ class Graph:
         summary = module.summary
         return summary.conditions[number].facts if number >= 0 else summary.statements[-number - 1].facts
 
+    def decides(self, module: Module, number: int) -> bool:
+        """Can a governing test come out otherwise than it did? `if __name__ == "__main__"` is how a module was met."""
+        return any(chain != "__name__" for chain, _ in self._condition_facts(module, number).reads) or number < 0
+
     def import_closure(self, module: Module) -> frozenset[Module]:
         """The project modules that run when `module` is imported, itself and its packages included."""
         if module not in self._closures:
@@ -211,6 +217,16 @@ class Graph:
                 for chain, _ in definition.decorators:
                     if self._is_foreign_decorator(entity, chain):
                         return True
+        return False
+
+    def is_wrapped(self, entity: Entity, function: Function) -> bool:
+        """Does a decorator decide at import what the name of a function is bound to?"""
+        for chain, _ in function.decorators:
+            if chain.rpartition(".")[2] in _ACCESSORS:
+                continue
+            things = () if chain == "?" else self.resolver.chain(entity.module, chain, Trace())
+            if not things or not all(isinstance(t, Outside) and t.name.startswith(_PLAIN_WRAPPERS) for t in things):
+                return True
         return False
 
     def _is_foreign_decorator(self, entity: Entity, chain: str) -> bool:

@@ -47,3 +47,19 @@ def is_literal(node: ast.expr) -> bool:
     if kind is ast.BinOp:
         return is_literal(node.left) and is_literal(node.right)  # type: ignore[attr-defined]
     return False
+
+
+def is_written_out(node: ast.expr | None) -> bool:
+    """Does the text tell what this default is: a literal, a name, a display of such? No call, no item."""
+    kind = node.__class__
+    if kind in (Constant, Name, ast.Lambda, type(None)):
+        return True
+    if kind in (ast.Tuple, ast.List, ast.Set):
+        return all(map(is_written_out, node.elts))  # type: ignore[union-attr]
+    if kind is ast.Dict:
+        return all(map(is_written_out, (*node.keys, *node.values)))  # type: ignore[union-attr]
+    if kind in (ast.Attribute, ast.Starred):
+        return is_written_out(node.value)  # type: ignore[union-attr]
+    if kind is ast.UnaryOp:
+        return is_written_out(node.operand)  # type: ignore[union-attr]
+    return kind is ast.BinOp and is_written_out(node.left) and is_written_out(node.right)  # type: ignore[union-attr]

@@ -94,6 +94,12 @@ class Reach(Members):
                 self.mention(getter, SHAPE, None)
         self._drain()
 
+    def start_value(self, module: Module) -> None:
+        """Reach a module that was handed over: names that are read as attributes may be its."""
+        self.activate(module)
+        self._add_bare(module, MENTION, None)
+        self._drain()
+
     def _define(self, entity: Entity) -> None:
         """A definition is executed: decorators, defaults, class bodies and initialisers run, function bodies don't."""
         if entity.has_function:

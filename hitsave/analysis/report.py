@@ -6,11 +6,11 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from hitsave.analysis.classes import Trace
-from hitsave.analysis.closure import Closure, Widened
+from hitsave.analysis.closure import MADE, WHICH, Closure, Widened
 from hitsave.analysis.entities import Entity, Instance, Module, Outside, Thing
 from hitsave.analysis.impurity import impurity_of
 from hitsave.analysis.levels import SHAPE
-from hitsave.analysis.summary import Class, Function, Import, Value
+from hitsave.analysis.summary import COMPUTES, Class, Function, Import, Value
 from hitsave.digest import Digest, digest_text
 from hitsave.symbol import Symbol, symbol
 
@@ -47,6 +47,7 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
             rebound = effects.is_written(entity, reach.active)
             (constants if is_constant and not rebound else live).append(entity.symbol)
     live = list({*live, *map(Symbol, effects.set_elsewhere(reach)), *_subclasses_asked(reach)}.difference(constants))
+    live += [Symbol(f"{e.symbol}.{end}") for e in reach.levels if (end := _made_at_import(graph, reach, e))]
     writers = effects.writers(live, reach.active) if live else []
     for entity in reach.defined:
         if entity not in reach.levels:
@@ -70,6 +71,24 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
         tuple([(Symbol(name), Symbol(function)) for name, function in writers]),
         tuple(sorted([m.name for m in reach.active])),
     )
+
+
+def _made_at_import(graph: Graph, reach: Reach, entity: Entity) -> str:
+    """`MADE` or `WHICH` if the text of a function, class or import doesn't tell what its name is bound to."""
+    if entity.has_value or (reach.levels[entity] == SHAPE and not entity.is_class):
+        return ""
+    several = len(entity.definitions) > 1 and not all(
+        isinstance(d, Function) and (d.decorators or d is entity.definitions[-1]) for d in entity.definitions
+    )
+    if several or any(graph.decides(entity.module, n) for d in entity.definitions for n in d.conditions):
+        return WHICH
+    for definition in entity.definitions:
+        if isinstance(definition, Function):
+            if definition.header_facts.flags & COMPUTES or graph.is_wrapped(entity, definition):
+                return MADE
+        elif isinstance(definition, Class) and "?" in definition.bases:
+            return MADE
+    return ""
 
 
 def update_digests(graph: Graph, reach: Reach, closure: Closure, modules: Collection[Module]) -> Closure:

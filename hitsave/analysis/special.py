@@ -7,8 +7,9 @@ from ast import Constant
 from typing import TYPE_CHECKING
 
 from hitsave.analysis.expressions import arguments, chain_of, text_ends
+from hitsave.analysis.literals import is_name
 from hitsave.analysis.scopes import BodyFrame
-from hitsave.analysis.summary import MUTATES_UNKNOWN
+from hitsave.analysis.summary import CHECK, MUTATES_UNKNOWN
 from hitsave.analysis.walker import FILENAME, SPECIAL, Walker
 
 if TYPE_CHECKING:
@@ -177,6 +178,17 @@ def _import_module(w: Walker, node: ast.Call, callee: str) -> str | None:
         return chain
     _note_pattern(w, "@import", *text_ends(w, name), node.lineno)
     return ""
+
+
+@_special("find_spec", "find_loader", "version", "distribution")
+def _find_spec(w: Walker, node: ast.Call, callee: str) -> str | None:
+    """Whether there is such a module or package, and which: it is looked at, not run."""
+    name = node.args[0] if node.args else None
+    looks = callee.rpartition(".")[2] in ("find_spec", "find_loader") or "metadata." in callee
+    if looks and isinstance(name, Constant) and isinstance(name.value, str) and is_name(name.value.lstrip(".")):
+        chain = f"@{name.value}|"
+        w.reads[chain] = w.reads.get(chain, node.lineno << 8) | CHECK
+    return None
 
 
 @_special("getmembers", "getmembers_static", "classify_class_attrs")

@@ -32,6 +32,7 @@ MUTATES_UNKNOWN = 8  # changes an object that it found somewhere
 REBINDS_CELL = 16  # `nonlocal`: leaves state in a closure
 GENERATOR = 32
 COROUTINE = 64
+COMPUTES = 128  # of a header: a default is the result of a call, an item, a comprehension
 
 
 class Facts(Record):

@@ -14,7 +14,7 @@ import sys
 from types import FunctionType
 
 from hitsave.importhook.codes import digest_code, nested
-from hitsave.symbol import Symbol, symbol
+from hitsave.symbol import ANY, Symbol, symbol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Carrier:
         name = str(module.__name__)
         loaded = self._book.loaded.by_import_name(name)
         if loaded is not None:
-            self.starts.add(symbol(loaded.module_name))
+            self.starts.add(symbol(loaded.module_name, ANY))
             return f"module {loaded.module_name}"
         self.packages.add(name.partition(".")[0])
         return f"module {name}"

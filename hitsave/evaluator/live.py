@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import sys
 
-from hitsave.digest import Digest
+from hitsave.analysis.closure import MADE, WHICH
+from hitsave.digest import Digest, digest_text
 from hitsave.errors import CannotDigest
 from hitsave.evaluator.state import cached_in, function_in, holds_state, is_lru_cache
 from hitsave.symbol import Symbol, module_of, qualname_of
@@ -33,6 +34,7 @@ ABSENT = Digest("absent")
 HARMLESS = Digest("harmless")  # has no digest, and holds nothing that a result could be made from
 EVERYTHING = "*"  # `m:C.*`: whatever anybody set on the class, beside what its body binds
 MISSING = object()
+_DESCRIBED = (MADE, WHICH)
 _STEADY: tuple[type, ...] = (
     int,
     float,
@@ -59,9 +61,15 @@ _DESCRIPTORS = (staticmethod, classmethod)
 class LiveValues:
     """Digests of live values by symbol. `import_name` gives the key in `sys.modules` of a canonical module name."""
 
-    def __init__(self, import_name: Callable[[str], str | None], code: CodeDigest) -> None:
+    def __init__(
+        self,
+        import_name: Callable[[str], str | None],
+        code: CodeDigest,
+        describe: Callable[..., str] | None = None,
+    ) -> None:
         self._import_name = import_name
         self._code = code
+        self._describe = describe  # see `made.py`; without it, what it describes is left out
         self._steady: dict[Symbol, tuple[Any, Digest]] = {}
 
     def digests(self, symbols: Iterable[Symbol]) -> dict[Symbol, Digest]:
@@ -73,6 +81,9 @@ class LiveValues:
         for name in symbols:
             holder, attribute = self.holder(name)
             if holder is None:
+                continue
+            if name.endswith(_DESCRIBED):
+                self._add_described(found, name, holder.__dict__.get(attribute, MISSING))
                 continue
             value = _held(holder, attribute)
             if value is MISSING:
@@ -88,13 +99,22 @@ class LiveValues:
             found[name] = digest
         return found
 
+    def _add_described(self, found: dict[Symbol, Digest], name: Symbol, value: Any) -> None:
+        if self._describe is None:
+            return
+        known = self._steady.get(name)
+        if known is None or known[0] is not value or _has_filled(value):
+            text = "absent" if value is MISSING else self._describe(plain(name), value, which=name.endswith(WHICH))
+            known = self._steady[name] = (value, digest_text(text))
+        found[name] = known[1]
+
     def holder(self, name: Symbol) -> tuple[Any, str]:
         """The module or class object that holds `name`, and the attribute; (None, "") if it isn't loaded."""
         import_name = self._import_name(module_of(name))
         module = sys.modules.get(import_name) if import_name else None
         if module is None:
             return None, ""
-        *outer, attribute = qualname_of(name).split(".")
+        *outer, attribute = qualname_of(plain(name)).split(".")
         holder: Any = module
         for part in outer:
             holder = getattr(holder, "__dict__", {}).get(part)
@@ -112,6 +132,7 @@ class LiveValues:
 
     def _digest(self, name: Symbol, value: Any) -> Digest:
         if type(value) is type(sys):
+            self._code(value)  # carries it
             return Digest("module:" + value.__name__)
         try:
             if type(value) in _DESCRIPTORS:  # they are compared by what they hold
@@ -121,6 +142,11 @@ class LiveValues:
             return BY_DEFINITION
         except Exception:  # noqa: BLE001 - the user's own __reduce__, __getstate__ or property raised; see above
             return BY_DEFINITION
+
+
+def plain(name: Symbol) -> Symbol:
+    """`m:f` of `m:f.<made>` and `m:f.<which>`."""
+    return Symbol(name.rpartition(".")[0]) if name.endswith(_DESCRIBED) else name
 
 
 def is_steady(value: Any) -> bool:

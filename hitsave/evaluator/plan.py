@@ -17,7 +17,8 @@ from hitsave.evaluator.bindings import Bindings
 from hitsave.evaluator.carrier import Carrier
 from hitsave.evaluator.conditions import UNLOADED
 from hitsave.evaluator.guard import Check, always, compile_guard, never
-from hitsave.evaluator.live import BY_DEFINITION, LiveValues, is_steady
+from hitsave.evaluator.live import BY_DEFINITION, LiveValues, is_steady, plain
+from hitsave.evaluator.made import Making
 from hitsave.evaluator.nested import Lifted, counted_cells
 from hitsave.evaluator.state import function_in
 from hitsave.evaluator.typed import Typed
@@ -127,7 +128,7 @@ class Planner:
     ) -> None:
         self.book = book
         self.config = config
-        self.live = LiveValues(book.import_name, Carrier(book))
+        self.live = LiveValues(book.import_name, Carrier(book), Making(book).describe)
         self.bindings = Bindings(book, self.live)
         self._memos: dict[Symbol, ref[Memo]] = {}
         self._keep_code = keep_code
@@ -441,13 +442,13 @@ class Planner:
     def _is_by_code_alone(self, name: Symbol) -> bool:
         known = self._by_code_alone.get(name)
         if known is None:
-            closure = self.book.closure((name,))
+            closure = self.book.closure((plain(name),))
             known = self._by_code_alone[name] = (
-                not closure.functions
+                (not closure.functions or plain(name) != name)
                 and not closure.impurities
                 and not closure.environment
                 and not closure.environment_dynamic
-                and closure.packages <= QUIET
+                and (closure.packages <= QUIET or plain(name) != name)
                 and bool(closure.pairs)
                 and not self.book.reads_files(name)
             )
