@@ -163,11 +163,22 @@ def is_ours(frame: Any) -> bool:
     return frame is not None and frame.f_code.co_filename.startswith(("<frozen importlib", _OURS))
 
 
+def _is_import(frame: Any) -> bool:
+    name: str = frame.f_code.co_filename
+    return name.startswith(("<frozen importlib", _OURS))
+
+
 def _on_pythons_behalf() -> bool:
     """Whether Python itself reads: source to import it, or to print a line of it in a traceback or warning."""
     frame = sys._getframe(2)
     name = frame.f_code.co_filename
-    if name.startswith("<frozen importlib") or name.startswith(_OURS):
+    if name.startswith("<frozen importlib"):
+        asker = frame.f_back
+        while asker is not None and asker.f_code.co_filename in _OS:
+            asker = asker.f_back
+        # A loader that is asked for data reads for whoever asks; to import, it asks itself.
+        return frame.f_code.co_name != "get_data" or asker is None or _is_import(asker)
+    if name.startswith(_OURS):
         return True
     if os.path.basename(name) not in ("tokenize.py", "linecache.py"):
         return False
