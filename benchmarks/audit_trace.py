@@ -47,7 +47,7 @@ def reachable(frame: types.FrameType, callee: types.FrameType) -> bool:
     for _ in range(MOST_STEPS):
         found: list[Any] = []
         for thing in work:
-            if id(thing) in seen or len(seen) > MOST_OBJECTS or isinstance(thing, ATOMS):
+            if id(thing) in seen or len(seen) > MOST_OBJECTS or type(thing) in ATOMS:
                 continue
             seen.add(id(thing))
             if _is_callee(thing, callee):
@@ -75,15 +75,25 @@ def _parts(thing: Any) -> list[Any]:
     if isinstance(thing, types.MethodType):
         return [thing.__func__, thing.__self__]
     if isinstance(thing, functools.partial):
-        return [thing.func, thing.args, thing.keywords]
+        return [type(thing), thing.func, thing.args, thing.keywords, thing.__dict__]
     if isinstance(thing, types.FunctionType):
         cells = [cell.cell_contents for cell in thing.__closure__ or () if _is_filled(cell)]
-        return [*cells, thing.__dict__, thing.__defaults__]
+        return [*cells, thing.__dict__, thing.__defaults__, *_named_by(thing)]
     if isinstance(thing, type):
         members = [getattr(v, "__func__", v) for k in thing.__mro__ for v in k.__dict__.values()]
         return [type(thing), *members, *(getattr(m, n, None) for m in members for n in ("fget", "fset", "func"))]
-    parts = [part for part in gc.get_referents(thing)[:400] if not isinstance(part, ATOMS)]
+    parts = [part for part in gc.get_referents(thing)[:400] if type(part) not in ATOMS]
     return [type(thing), *parts]
+
+
+def _named_by(function: types.FunctionType) -> list[Any]:
+    """What code that was made at run time (a compiled template) names: it was handed over, and has no closure."""
+    if is_ours(function.__code__) or not function.__code__.co_filename.startswith(("<", ROOT)):
+        return []
+    codes = [function.__code__]
+    for code in codes:
+        codes += [inner for inner in code.co_consts if isinstance(inner, types.CodeType)]
+    return [function.__globals__.get(name) for code in codes for name in code.co_names]
 
 
 def _is_filled(cell: types.CellType) -> bool:
