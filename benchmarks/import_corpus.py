@@ -27,6 +27,8 @@ def main(folders: list[str]) -> int:
     started_s = time.monotonic()
     for folder in folders or [sysconfig.get_paths()["stdlib"]]:
         for path in sorted(Path(folder).rglob("*.py")):
+            if "site-packages" in path.relative_to(folder).parts:
+                continue
             data = path.read_bytes()
             try:
                 compile(data + b"\nx = 1\n", str(path), "exec", dont_inherit=True)

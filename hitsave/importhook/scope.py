@@ -226,7 +226,7 @@ class Scope:
         self._look_up()
         folder = entry or _working_folder()
         real = self._real(folder)
-        ours = any([project.owns_folder(real) for project in self.projects])
+        ours = any(project.owns_folder(real) for project in self.projects)
         if os.path.isabs(entry):
             self.folders[entry] = ours
         return ours

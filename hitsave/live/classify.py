@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from hitsave.analysis.summary import Class, Definition, Function, Import, ModuleSummary, Value
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hitsave.importhook import Loaded
 
 SAME, CHANGED, HALF, MISSING = "same", "changed", "half", "missing"
-# A file that is empty, or grows while it is read, is being written: look again, this often, after so long.
+# A file that is empty or gone, or grows while it is read, is being written: look again, this often, after so long.
 RETRIES = 3
 RETRY_S = 0.02
 
@@ -35,10 +35,14 @@ class Found(Record):
     detail: str = ""
 
 
-def classify(loaded: Loaded, parse: Callable[[Source], str]) -> Found:
-    """How the file of a loaded module stands; `parse` gives the complaint about a text, "" if it is valid."""
-    source = loaded.source
-    data = read_settled(source.path)
+def classify(loaded: Iterable[Loaded], parse: Callable[[Source], str]) -> list[Found]:
+    """How the files of loaded modules stand, in their order; `parse` gives the complaint about a text, "" if valid."""
+    asked = list(loaded)
+    texts = read_settled([each.source.path for each in asked])
+    return [_classify(each.source, texts[each.source.path], parse) for each in asked]
+
+
+def _classify(source: Source, data: bytes | None, parse: Callable[[Source], str]) -> Found:
     if data is None:
         return Found(MISSING, source.module, source.path)
     if digest_bytes(data) == source.digest:
@@ -50,23 +54,36 @@ def classify(loaded: Loaded, parse: Callable[[Source], str]) -> Found:
     return Found(CHANGED, source.module, source.path, new)
 
 
-def read_settled(path: str) -> bytes | None:
-    """The bytes of a file that nobody is writing to at this moment; None if there is no file."""
-    data: bytes | None = None
+def read_settled(paths: Iterable[str]) -> dict[str, bytes | None]:
+    """{path: its bytes}, None where there is no file.
+
+    Those that somebody seems to be writing to are read again, all after one pause: a checkout takes away files by the
+    hundred.
+    """
+    found: dict[str, bytes | None] = {}
+    pending = list(paths)
     for attempt in range(RETRIES):
-        try:
-            with open(path, "rb") as file:
-                before = os.fstat(file.fileno())
-                data = file.read()
-                after = os.fstat(file.fileno())
-        except OSError:
-            data = None
-        else:
-            if data and (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
-                return data
-        if attempt + 1 < RETRIES:
+        if attempt and pending:
             time.sleep(RETRY_S)
-    return data
+        restless = []
+        for path in pending:
+            found[path], settled = _read(path)
+            if not settled:
+                restless.append(path)
+        pending = restless
+    return found
+
+
+def _read(path: str) -> tuple[bytes | None, bool]:
+    """The bytes of a file, and whether nobody writes to it at this moment, as far as one can see."""
+    try:
+        with open(path, "rb") as file:
+            before = os.fstat(file.fileno())
+            data = file.read()
+            after = os.fstat(file.fileno())
+    except OSError:
+        return None, False
+    return data, bool(data) and (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
 
 
 class Difference(Record):

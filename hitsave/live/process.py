@@ -125,7 +125,7 @@ class Live:
         else:
             wanted = frozenset(map(os.path.realpath, paths))
             self._sweep.changed(path for path in wanted if path in modules)
-        found = [classify(modules[path], self._complaint) for path in sorted(wanted) if path in modules]
+        found = classify([modules[path] for path in sorted(wanted) if path in modules], self._complaint)
         for path in [] if everything else sorted(wanted - modules.keys()):
             self._other_file(path)
         changed = [each for each in found if self._is_news(each)]
