@@ -203,8 +203,10 @@ def _install_hook(function: FunctionType) -> None:
             install_import_hook(path)
         elif not hook.installed:
             install_import_hook()
-    from hitsave.observe import running
+    from hitsave.observe import files, running, variables
 
+    files.install()
+    variables.install()
     if running.install() and running.observed_from < 0:
         running.observed_from = loaded().revision
 

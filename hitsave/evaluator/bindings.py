@@ -60,6 +60,11 @@ class Bindings:
                 found.append(name)  # what it has cached may be from before a change
         return tuple(found)
 
+    def caches(self, closure: Closure) -> tuple[Any, ...]:
+        """The `lru_cache` wrappers among the functions of `closure`."""
+        found = (getattr(value, "__func__", value) for _, _, _, value in self._bound(closure.functions))
+        return tuple([value for value in found if is_lru_cache(value)])
+
     def _reads_what_changes(self, name: Symbol) -> bool:
         live = self._book.closure({name}).live
         self._live.digests(live)

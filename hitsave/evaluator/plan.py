@@ -63,6 +63,7 @@ class Plan:
 
     __slots__ = (
         "base",
+        "caches",
         "checks",
         "closure",
         "extra",
@@ -95,6 +96,7 @@ class Plan:
         # Functions that may have left state which the closure reads, where that state can't be digested.
         self.writers: frozenset[Symbol] = frozenset()
         self.stateful: tuple[Symbol, ...] = ()  # functions that keep something
+        self.caches: tuple[Any, ...] = ()  # what `functools.lru_cache` made of functions of the closure
         self.closure = closure
         self.fingerprint = fingerprint
         self.extra = extra
@@ -236,6 +238,7 @@ class Planner:
         plan = Plan(starts | writers, closure, fingerprint, extra, revision)
         plan.base, plan.writers, plan.stateful = starts, writers, stateful
         plan.values = values
+        plan.caches = self.bindings.caches(closure)
         plan.moving = {name: digest for name, digest in digests.items() if not self.live.is_steady(name)}
         cells = self.free(memo)
         plan.checks = self.bindings.checks(closure, values) + tuple(

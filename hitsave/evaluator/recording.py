@@ -16,7 +16,7 @@ from hitsave.digest import digest_bytes
 from hitsave.errors import CannotEncode, Impure, ImpureWarning, NotCachedWarning
 from hitsave.evaluation import Child, Evaluation, Observed
 from hitsave.evaluator.carrier import Carrier
-from hitsave.observe import files, running, variables, watch
+from hitsave.observe import files, inputs, running, variables, watch
 from hitsave.observe.watch import Sight
 from hitsave.values import digest_arguments, encode
 
@@ -61,6 +61,7 @@ class Recorder:
         sight = Sight()
         sight.revision = self.planner.book.loaded.revision
         sight.live = dict(self.planner.live.digests(asked.plan.values))
+        sight.hits = tuple([cache.cache_info().hits for cache in asked.plan.caches])
         return sight
 
     def arm(self, asked: Asked, sight: Sight, *, stepwise: bool = False) -> None:
@@ -95,6 +96,9 @@ class Recorder:
 
     def record(self, asked: Asked, sight: Sight, outer: list[Sight], result: Any, elapsed_s: float) -> Observed | None:
         """Store the evaluation; what it observed, or None (and said why) if it must not be stored."""
+        for cache, hits in zip(asked.plan.caches, sight.hits, strict=True):
+            if cache.cache_info().hits > hits:  # what it answered was read earlier
+                inputs.take_over(sight, getattr(cache.__wrapped__, "__code__", None))
         refusal = self._refusal(asked, sight)
         if refusal:
             self.notices.say(

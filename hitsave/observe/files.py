@@ -1,8 +1,7 @@
 """Files, folders, processes and sockets, seen through Python's audit events (PEP 578).
 
-An audit hook can't be removed, so it is added once, when the first evaluation starts, and returns at once while none
-is under way. It only notes a path and a `stat`; content is digested when the evaluation ends, and if the file has
-changed by then the result isn't stored.
+An audit hook can't be removed, so it is added once, with the first memoised function. It only notes a path and a
+`stat`; content is digested when the evaluation ends, and if the file has changed by then the result isn't stored.
 
 Not inputs: files below the interpreter, environments' packages and `/dev`, `/proc`, `/sys`; compiled modules; source
 files of the project that are merely being imported (they are code, which the fingerprint covers); what the
@@ -14,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 
-from hitsave.observe import watch
+from hitsave.observe import inputs, watch
 from hitsave.observe.watch import Sight, watchers
 
 TYPE_CHECKING = False
@@ -94,7 +93,7 @@ def looked_at(path: Any, *, closely: bool) -> None:
 def _heard(event: str, args: tuple[Any, ...]) -> None:
     if event == "open":
         sights = watchers()
-        if sights and not _on_pythons_behalf():
+        if (sights or not (watch.is_busy() or _is_known(args[0]))) and not _on_pythons_behalf():
             _opened(sights, *args)
     elif event in LISTINGS:
         sights = watchers()
@@ -115,6 +114,10 @@ def _heard(event: str, args: tuple[Any, ...]) -> None:
             _opened(sights, args[0], "r", os.O_RDONLY)
 
 
+def _is_known(path: Any) -> bool:
+    return isinstance(path, int) or inputs.is_known(path)
+
+
 def _opened(sights: Any, path: Any, mode: Any, flags: Any) -> None:
     absolute = _absolute(path)
     if absolute is None or not is_input(absolute):
@@ -122,6 +125,8 @@ def _opened(sights: Any, path: Any, mode: Any, flags: Any) -> None:
     _note_folder(sights, path)
     writes = bool(flags & WRITES) if isinstance(flags, int) else bool(mode and set(mode) & set("wax+"))
     fresh = bool(flags & os.O_TRUNC or flags & os.O_WRONLY) if isinstance(flags, int) else mode[:1] in ("w", "x")
+    if not writes:
+        inputs.note_file(absolute, stat_signature(absolute))
     for sight in sights:
         if absolute in sight.written:
             continue

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 
-from hitsave.observe.watch import watchers
+from hitsave.observe.inputs import is_known, note_variable
+from hitsave.observe.watch import is_busy, watchers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def install() -> None:
 
     def encodekey(name: Any) -> Any:
         key = encode(name)
+        if not is_known(name) and not is_busy():
+            note_variable(name, read(name))
         for sight in watchers():
             if name not in sight.variables:
                 sight.variables[name] = read(name)
@@ -37,6 +40,8 @@ def install() -> None:
 
     def decodekey(key: Any) -> Any:
         name = decode(key)
+        if not is_known(name) and not is_busy():
+            note_variable(name, read(name))
         for sight in watchers():
             if name not in sight.variables:
                 sight.variables[name] = read(name)

@@ -23,6 +23,7 @@ class Sight:
         "existence",
         "files",
         "gap",
+        "hits",
         "live",
         "profile",
         "revision",
@@ -44,6 +45,7 @@ class Sight:
         self.children: list[Any] = []
         self.unpure: set[str] = set()
         self.gap = ""  # why the record of what ran is incomplete
+        self.hits: tuple[int, ...] = ()  # of the caches of cached functions, at entry
         self.live: dict[Any, Any] = {}  # digests of live values as they were at entry
         self.profile: Any = None  # before Python 3.12: what observes it
         self.revision = 0  # of the loaded code, at entry
