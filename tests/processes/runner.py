@@ -169,6 +169,8 @@ class Folder:
         for name in {str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()} - set(files):
             if not name.startswith(".") and "__pycache__" not in name:
                 (self.root / name).unlink()
+                with contextlib.suppress(OSError):  # an empty folder is a package, or a distribution, too
+                    (self.root / name).parent.rmdir()
         for name, text in files.items():
             if not (self.root / name).exists() or (self.root / name).read_text(encoding="utf-8") != text:
                 self.write(name, text)
