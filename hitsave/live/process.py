@@ -12,22 +12,22 @@ import os
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from hitsave.errors import LiveWarning
 from hitsave.importhook import loaded
 from hitsave.live import events
-from hitsave.live.classify import CHANGED, HALF, MISSING, SAME, Found, classify, compare
+from hitsave.live.batches import Batches
+from hitsave.live.classify import CHANGED, HALF, MISSING, SAME, Found, classify
 from hitsave.live.debounce import Gatherer
-from hitsave.live.events import LiveEvent, Refusal
+from hitsave.live.events import LiveEvent
 from hitsave.live.folders import choose_folders, git_is_busy
 from hitsave.live.marks import Marks
-from hitsave.live.swap import Refused, Swap, prepare
 from hitsave.live.sweep import Sweep
+from hitsave.live.telling import Telling
 from hitsave.live.watcher import RESYNC, Watcher
 from hitsave.observe import watch
+from hitsave.parsing import parse
 from hitsave.session import Session
 from hitsave.source import Source
 from hitsave.symbol import module_of
@@ -47,17 +47,12 @@ class Live:
         self.mode = mode
         self.session = session
         self.listeners: list[Callable[[LiveEvent], None]] = [tell] if tell is not None else []
+        self._telling = Telling(self.listeners)
         self.pid = os.getpid()
         self._marks = Marks(session)
         self._sweep = Sweep()
         self._lock = threading.RLock()  # over what follows: a batch is taken in, or taken over
-        self._pending: dict[str, Source] = {}  # module -> its text on disk, where that isn't what runs
-        self._stuck: dict[str, str] = {}  # module -> digest of a text that can't be parsed, or "" for no file
-        self._batches: list[frozenset[str]] = []  # modules that were saved together
-        self._prepared: list[Swap] = []
-        self._refused: list[tuple[frozenset[str], tuple[Refusal, ...]]] = []  # still to be said on a caller's thread
-        self._told: set[tuple[str, str]] = set()
-        self._outbox: list[LiveEvent] = []
+        self._batches = Batches(session, self._telling)
         self._watcher: Watcher | None = None
         self._gatherer: Gatherer | None = None
         self._ticks = 0
@@ -81,7 +76,7 @@ class Live:
         if gatherer is not None:
             gatherer.stop()
         with self._lock:
-            self._prepared, self._refused = [], []
+            self._batches.drop()
             self.session.evaluator.at_entry = None
 
     def abandon(self) -> None:
@@ -114,8 +109,8 @@ class Live:
             try:
                 self._take_in(paths, began)
             except Exception as error:  # noqa: BLE001 - on a thread of ours nobody else would hear of it; old code goes on
-                self._tell(LiveEvent(events.TROUBLE, "", "", detail=repr(error)))
-        self._flush()
+                self._telling.note(LiveEvent(events.TROUBLE, "", "", detail=repr(error)))
+        self._telling.flush()
 
     def _take_in(self, paths: frozenset[str], began: float) -> None:
         everything = RESYNC in paths or len(paths) > MANY_PATHS
@@ -128,42 +123,22 @@ class Live:
         found = classify([modules[path] for path in sorted(wanted) if path in modules], self._complaint)
         for path in [] if everything else sorted(wanted - modules.keys()):
             self._other_file(path)
-        changed = [each for each in found if self._is_news(each)]
+        changed = [each for each in found if self._batches.take(each)]
         if not changed:
             return
         reached = self._marks.reach([each.module for each in changed if each.state in (SAME, CHANGED)])
-        self._merge([each.module for each in changed])
+        self._batches.merge([each.module for each in changed])
         for each in changed:
-            self._tell(self._event(each, reached.affected, reached.back, time.perf_counter() - began))
+            self._telling.note(self._event(each, reached.affected, reached.back, time.perf_counter() - began))
         self._drop_warm([each.module for each in changed])
-        self._prepare()
-
-    def _is_news(self, found: Found) -> bool:
-        """Take in how a file stands; whether that is new."""
-        module = found.module
-        if found.state == SAME:
-            was = module in self._pending or module in self._stuck
-            self._pending.pop(module, None)
-            self._stuck.pop(module, None)
-            return was
-        if found.state in (HALF, MISSING):
-            stuck = str(found.source.digest) if found.source is not None else ""
-            self._pending.pop(module, None)
-            if self._stuck.get(module) == stuck:
-                return False
-            self._stuck[module] = stuck
-            return True
-        assert found.source is not None
-        self._stuck.pop(module, None)
-        known = self._pending.get(module)
-        self._pending[module] = found.source
-        return known is None or known.digest != found.source.digest
+        self._batches.prepare(self.mode)
+        self.session.evaluator.at_entry = self.take_over if self._batches.wait else None
 
     def _event(self, found: Found, affected: Iterable[str], back: Iterable[str], elapsed_s: float) -> LiveEvent:
         kinds = {SAME: events.UNDONE, CHANGED: events.EDITED, HALF: events.BROKEN, MISSING: events.GONE}
         symbols: tuple[str, ...] = ()
         if found.state == CHANGED and found.source is not None:
-            symbols = self._changed_symbols(found.source)
+            symbols = self._batches.changed_symbols(found.source)
         return LiveEvent(
             kinds[found.state], found.module, found.path, symbols, tuple(affected), tuple(back), detail=found.detail,
             elapsed_s=elapsed_s,
@@ -171,7 +146,7 @@ class Live:
 
     def _complaint(self, source: Source) -> str:
         try:
-            compile(source.data, source.path, "exec", dont_inherit=True, flags=0x400)
+            parse(source.data, source.path)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return f"{type(error).__name__}: {error}"
         return ""
@@ -183,12 +158,12 @@ class Live:
             reached = self._marks.reach([module])
             self.session.book.loaded.notice_change()
             self.session.planner.forget()
-            self._tell(LiveEvent(events.EDITED, module, path, (), reached.affected, reached.back))
+            self._telling.note(LiveEvent(events.EDITED, module, path, (), reached.affected, reached.back))
 
     def _drop_warm(self, modules: list[str]) -> None:
         """Have every function that an edit may reach look again: its results in memory are of the old code."""
         names = set(self._marks.dependents(modules))
-        if self._pending or self._stuck:
+        if self._batches.differ:
             self.session.evaluator.at_entry = self.take_over
         for memo in self.session.planner.memos():
             if memo.symbol in names or module_of(memo.symbol) in modules:
@@ -197,64 +172,7 @@ class Live:
         for name in names:
             self.session.memory.clear(name)
 
-    # -- batches -----------------------------------------------------------------------------------------------------
-
-    def _merge(self, modules: Iterable[str]) -> None:
-        """What was saved together is taken over together; a batch that still waits takes in what touches it."""
-        batch = set(modules)
-        for old in [old for old in self._batches if not old.isdisjoint(batch)]:
-            self._batches.remove(old)
-            batch |= old
-        self._batches.append(frozenset(batch))
-
-    def _prepare(self) -> None:
-        self._prepared, self._refused = [], []
-        kept = []
-        for batch in self._batches:
-            modules = frozenset(name for name in batch if name in self._pending or name in self._stuck)
-            if not modules:
-                continue
-            kept.append(modules)
-            if any(name in self._stuck for name in modules):
-                continue  # half written, or gone: not before all of it is there
-            if self.mode != "safe" and self._is_meant(modules):
-                self._refuse(modules, _only_told(modules))
-            if self.mode != "safe":
-                continue
-            try:
-                self._prepared.append(prepare(self.session, [self._pending[name] for name in sorted(modules)]))
-            except Refused as refused:
-                if self._is_meant(modules):
-                    self._refuse(modules, refused.refusals)
-        self._batches = kept
-        waiting = self._prepared or self._refused
-        self.session.evaluator.at_entry = self.take_over if waiting else None
-
-    def _is_meant(self, modules: frozenset[str]) -> bool:
-        """Whether the texts say something else than what runs: not only other comments, or other lines."""
-        sources = [self._pending[name] for name in modules]
-        return any(self._changed_symbols(new) or self._has_other_futures(new) for new in sources)
-
-    def _has_other_futures(self, new: Source) -> bool:
-        """Whether `from __future__` imports differ: they change what every function is compiled to."""
-        running = self.session.book.source(new.module)
-        texts = [b"" if running is None else running.data, new.data]
-        before, after = [[line for line in text.splitlines() if b"__future__" in line] for text in texts]
-        return before != after
-
-    def _changed_symbols(self, new: Source) -> tuple[str, ...]:
-        book = self.session.book
-        running = book.source(new.module)
-        before = None if running is None else book.summary(running)
-        after = book.summary(new)
-        return ("?",) if before is None or after is None else compare(before, after).symbols
-
-    def _refuse(self, modules: frozenset[str], refusals: tuple[Refusal, ...]) -> None:
-        self._refused.append((modules, refusals))
-        for name in sorted(modules):
-            source = self._pending[name]
-            own = tuple(each for each in refusals if each.symbol.partition(":")[0] == name)
-            self._tell(LiveEvent(events.REFUSED, name, source.path, reasons=own or refusals))
+    # -- taking over ---------------------------------------------------------------------------------------------------
 
     def take_over(self) -> None:
         """Exchange what is ready, and say what isn't. On the thread of whoever is about to call something."""
@@ -264,50 +182,15 @@ class Live:
             return  # a large batch is being taken in: the next call will see it
         try:
             with watch.unseen():
-                self._apply()
-            refused, self._refused = self._refused, []
-            if not self._prepared:
+                self._batches.apply(self.mode)
+            refused = self._batches.refused()
+            if not self._batches.wait:
                 self.session.evaluator.at_entry = None
         finally:
             self._lock.release()
-        self._flush()
-        for _, refusals in refused:
-            self._warn(refusals)
-
-    def _apply(self) -> None:
-        prepared, self._prepared = self._prepared, []
-        for swap in prepared:
-            began = time.perf_counter()
-            modules = swap.modules
-            try:
-                applied = swap.apply()
-            except Exception as error:  # noqa: BLE001 - a decorator of a new function raised; all is as it was
-                reason = f"running the new definitions failed: {error!r}"
-                self._refuse(frozenset(modules), (Refusal(modules[0], 0, reason, "mend it, or restart"),))
-                continue
-            if not applied:
-                self._prepare()  # something else changed the process meanwhile
-                return
-            for name in modules:
-                source = self._pending.pop(name)
-                self._tell(
-                    LiveEvent(
-                        events.SWAPPED, name, source.path, tuple(sorted(swap.changed)),
-                        elapsed_s=time.perf_counter() - began,
-                    )
-                )  # fmt: skip
-            self._batches = [batch for batch in self._batches if batch.isdisjoint(modules)]
-
-    def _warn(self, refusals: tuple[Refusal, ...]) -> None:
-        fresh = [each for each in refusals if (each.symbol, each.reason) not in self._told]
-        if not fresh:
-            return
-        self._told.update((each.symbol, each.reason) for each in fresh)
-        first = fresh[0]
-        more = f" (and {len(fresh) - 1} more)" if len(fresh) > 1 else ""
-        where = f" (line {first.line})" if first.line else ""
-        text = f"{first.symbol} was edited{where}, and the old code still runs: {first.reason}{more}"
-        warnings.warn(f"{text}\n  hint: {first.remedy}", LiveWarning, stacklevel=_user_level())
+        self._telling.flush()
+        for refusals in refused:
+            self._telling.warn(refusals)
 
     # -- private -----------------------------------------------------------------------------------------------------
 
@@ -340,39 +223,6 @@ class Live:
 
     def _git_is_busy(self) -> bool:
         return git_is_busy(self.session.project.root)
-
-    def _tell(self, event: LiveEvent) -> None:
-        self._outbox.append(event)
-
-    def _flush(self) -> None:
-        """Tell what happened, once all of it is done and nobody has to wait for a callback."""
-        while self._outbox:
-            try:
-                event = self._outbox.pop(0)
-            except IndexError:  # another thread told the last
-                return
-            for listener in list(self.listeners):
-                try:
-                    listener(event)
-                except Exception as error:  # noqa: BLE001 - the user's callback; it must not stop what it only watches
-                    sys.stderr.write(f"hitsave: a callback for live events failed: {error!r}\n")
-
-
-def _only_told(modules: Iterable[str]) -> tuple[Refusal, ...]:
-    reason = 'live is "notify": edits are only reported'
-    return tuple(Refusal(name, 0, reason, 'restart; or set live = "safe"') for name in sorted(modules))
-
-
-OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-
-def _user_level() -> int:
-    """The stack level of the innermost frame that isn't ours."""
-    level, frame = 2, sys._getframe(2)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(OURS):
-        frame = frame.f_back
-        level += 1
-    return level
 
 
 _current: Live | None = None
