@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hitsave.server.api.routes import starlette_routes
+from hitsave.server.api.routes import Shortcuts, starlette_routes
 from hitsave.server.blobs import open_storage
 from hitsave.server.dashboard.pages import dashboard_routes
 from hitsave.server.database import open_database
@@ -50,7 +50,7 @@ def build_app(state: State) -> ASGIApp:
     # A bare router: Starlette's own error pages would answer before the front door could.
     routes = [*starlette_routes(), *dashboard_routes()]
     router = Router(routes, lifespan=lifespan, redirect_slashes=False, default=_nowhere)
-    return FrontDoor(router, state)
+    return FrontDoor(Shortcuts(router), state)
 
 
 async def _nowhere(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -7,6 +7,8 @@ middleware would cost more than the routes behind it.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import logging
 import secrets
 import time
@@ -27,14 +29,19 @@ from hitsave.wire import WireError
 
 log = logging.getLogger("hitsave.server")
 
-SECURITY = [
+# What keeps a browser that is led to the API from making anything of the answer.
+FOR_API = (
     (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+FOR_PAGES = (
+    *FOR_API,
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-]
-API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+)
 STATUS_SLUGS = {404: "not-found", 405: "method-not-allowed", 400: "bad-request"}
 
 
@@ -46,6 +53,9 @@ class FrontDoor:
         self.state = state
         self.hosts = {*LOOPBACK, *state.settings.allowed_hosts, state.settings.host}
         self.any_host = "*" in self.hosts
+        self._good_hosts: set[bytes] = set()
+        self._start = secrets.token_hex(6)
+        self._count = itertools.count(0x1000)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -53,26 +63,23 @@ class FrontDoor:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        request_id = secrets.token_hex(8)
+        request_id = f"{self._start}{next(self._count):x}"
         scope["hitsave.request_id"] = request_id
         scope["hitsave.state"] = self.state
         status = 0
+        is_api = scope["path"].startswith("/api/")
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 elapsed_ms = (time.perf_counter() - began) * 1000
-                headers = list(message.get("headers", []))
-                given = {name for name, _ in headers}
-                headers += [field for field in SECURITY if field[0] not in given]
-                headers.append((b"x-request-id", request_id.encode()))
-                headers.append((b"server-timing", f"app;dur={elapsed_ms:.2f}".encode()))
-                if b"content-security-policy" not in given:
-                    headers.append(API_POLICY)
-                if b"cache-control" not in given:
-                    headers.append((b"cache-control", b"no-store"))
-                message["headers"] = headers
+                message["headers"] = [
+                    *(headers := message.get("headers", ())),
+                    *_lacking(frozenset([name for name, _ in headers]), is_api),
+                    (b"x-request-id", request_id.encode()),
+                    (b"server-timing", b"app;dur=%.2f" % elapsed_ms),
+                ]
             await send(message)
 
         try:
@@ -93,9 +100,13 @@ class FrontDoor:
     def _check_host(self, scope: Scope) -> None:
         for name, value in scope["headers"]:
             if name == b"host":
+                if value in self._good_hosts:
+                    return
                 host = value.decode("latin-1").lower()
                 bare = host if host.endswith("]") else host.rpartition(":")[0] or host
                 if bare in self.hosts or host in self.hosts:
+                    if len(self._good_hosts) < 100:
+                        self._good_hosts.add(value)
                     return
                 raise Problem("misdirected", "This server doesn't answer to that Host name (allowed_hosts).")
         raise Problem("misdirected", "A Host header is needed.")
@@ -106,6 +117,12 @@ class FrontDoor:
         if page:
             return _page(problem, Request(scope), page)
         return problem.response(request_id)
+
+
+@functools.lru_cache(maxsize=256)
+def _lacking(given: frozenset[bytes], is_api: bool) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that every answer has, without those that an answer gave itself."""
+    return tuple(field for field in (FOR_API if is_api else FOR_PAGES) if field[0] not in given)
 
 
 def as_problem(error: Exception, request_id: str) -> Problem:

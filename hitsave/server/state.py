@@ -41,12 +41,12 @@ class State:
 
     async def principal(self, key: str) -> Principal | None:
         """Who holds `key`, if it is good."""
-        if not is_well_formed(key):
-            return None
         sha256 = digest_key(key)
         now = time.monotonic()
         kept = self._principals.get(sha256)
         if kept is None or kept[0] < now:
+            if not is_well_formed(key):
+                return None
             found = await self.database.read(lambda connection: find_principal(connection, sha256))
             if len(self._principals) > 10_000:
                 self._principals.clear()

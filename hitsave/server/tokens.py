@@ -20,6 +20,7 @@ from hitsave.server.database.engine import insert_ignore
 from hitsave.server.database.tables import projects, tokens, users
 
 SCOPES = ("read", "write", "admin")
+RANK = {scope: rank for rank, scope in enumerate(SCOPES)}
 _KEY = re.compile(r"hs_(read|write|admin)_([A-Za-z0-9]{32})_([0-9a-f]{8})\Z")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -36,7 +37,7 @@ class Principal:
 
     def may(self, scope: str) -> bool:
         """Whether the key's scope includes `scope`."""
-        return SCOPES.index(self.scope) >= SCOPES.index(scope)
+        return RANK[self.scope] >= RANK[scope]
 
     def reaches(self, project_id: int) -> bool:
         """Whether the key is good for this project."""

@@ -77,7 +77,7 @@ async def post_token(call: Call) -> Response:
 
 async def delete_token(call: Call) -> Response:
     """Revoke a key: refused from now on here, within seconds on other servers of the team."""
-    text = call.request.path_params["token"]
+    text = call.path["token"]
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise Problem("not-found", "There is no such key.")
 
@@ -119,7 +119,7 @@ async def list_projects(call: Call) -> Response:
 
 async def put_project(call: Call) -> Response:
     """Make a project, or change its quota. Needs an admin key that is not bound to one project."""
-    slug = call.request.path_params["name"]
+    slug = call.path["name"]
     if not is_project_name(slug):
         raise Problem("bad-request", "A project's name is lower-case letters, digits and _.-, at most 63.")
     if call.principal.project_id is not None:

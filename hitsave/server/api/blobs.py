@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from sqlalchemy.engine import Connection
 from starlette.responses import Response, StreamingResponse
 
-from hitsave.server.api.call import Call, Problem, answer
+from hitsave.server.api.call import Call, Problem, Reply, answer
 from hitsave.server.intake import Spool, admit, find_visible, is_visible, publish
 from hitsave.wire.manifests import is_blob_name
 from hitsave.wire.messages import INLINE_MAX_BYTES
@@ -34,22 +34,22 @@ async def get_blob(call: Call) -> Response:
         "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(name[7:])).decode()}:",
         "Content-Disposition": "attachment",
     }
-    if call.request.headers.get("if-none-match") == etag:
+    if call.header(b"if-none-match") == etag:
         return Response(status_code=304, headers=headers)
     start, stop, status = _range(call, row.size_bytes, etag)
     if status == 206:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{row.size_bytes}"
     length = stop - start
     call.state.usage.blob_used(name)
-    call.state.metrics.count("bytes_down", 0 if call.request.method == "HEAD" else length)
-    if call.request.method == "HEAD":
+    call.state.metrics.count("bytes_down", 0 if call.method == "HEAD" else length)
+    if call.method == "HEAD":
         headers["Content-Length"] = str(length)
         return Response(status_code=status, headers=headers, media_type="application/octet-stream")
     if row.data is not None or length <= WHOLE_MAX:
         data = row.data[start:stop] if row.data is not None else await call.state.blobs.read(name, start, length)
         if data is None or len(data) != length:
             raise Problem("not-found", "The blob's bytes are gone; `hitsave-server fsck` tells more.")
-        return Response(data, status, headers, media_type="application/octet-stream")
+        return Reply(data, status, headers, b"application/octet-stream")
     # Ask before the answer begins, while a missing file can still be a 404.
     if await call.state.blobs.size(name) != row.size_bytes:
         raise Problem("not-found", "The blob's bytes are gone; `hitsave-server fsck` tells more.")
@@ -60,9 +60,11 @@ async def get_blob(call: Call) -> Response:
 
 def _range(call: Call, size: int, etag: str) -> tuple[int, int, int]:
     """Start, stop and status for the Range header; a range we don't know is answered in full, as RFC 9110 says."""
-    text = call.request.headers.get("range", "")
+    text = call.header(b"range")
+    if not text:
+        return 0, size, 200
     match = _RANGE.match(text)
-    condition = call.request.headers.get("if-range", etag)
+    condition = call.header(b"if-range", etag)
     if match is None or condition != etag or (not match[1] and not match[2]):
         return 0, size, 200
     if not match[1]:

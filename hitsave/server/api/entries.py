@@ -87,7 +87,7 @@ async def get_entries(call: Call) -> Response:
     if not rows:
         raise Problem("not-found", "There is no entry under this key.")
     etag = f'"{digest_text("".join(row.manifest + row.tag for row in rows))}"'
-    if call.request.headers.get("if-none-match") == etag:
+    if call.header(b"if-none-match") == etag:
         return Response(status_code=304, headers={"ETag": etag})
     found = [entry.to_json() for entry in _entries(rows, INLINE_MAX_BYTES)]
     return answer({"entries": found}, headers={"ETag": etag, "Cache-Control": "private, no-cache"})
@@ -95,9 +95,9 @@ async def get_entries(call: Call) -> Response:
 
 async def list_entries(call: Call) -> Response:
     """Entries whose symbol matches the glob `pattern`, newest first, in pages: pass `next` as `cursor`."""
-    pattern = call.request.query_params.get("pattern", "*")[:512]
+    pattern = call.query.get("pattern", "*")[:512]
     limit = call.query_integer("limit", 100, low=1, high=500)
-    cursor = call.request.query_params.get("cursor") or "0"
+    cursor = call.query.get("cursor") or "0"
     if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
         raise Problem("bad-cursor", "Pass on what the last page gave as `next`.")
     rows = await call.state.database.report(
@@ -152,7 +152,7 @@ async def put_entry(call: Call) -> Response:
 async def delete_entry(call: Call) -> Response:
     """Remove what is stored under a key, or just the result `blob`. A writer may remove its own, an admin any."""
     key = _key(call)
-    blob = call.request.query_params.get("blob", "")
+    blob = call.query.get("blob", "")
 
     def work(connection: Connection) -> int:
         rows = entries.find_exact(connection, call.project_id, key)

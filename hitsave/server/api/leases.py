@@ -38,7 +38,7 @@ async def renew(call: Call) -> Response:
 
 async def release(call: Call) -> Response:
     """Give the lease back; who waits may take it at once."""
-    name, token = call.digest("lease"), call.request.query_params.get("token", "")
+    name, token = call.digest("lease"), call.query.get("token", "")
     if not token or not await call.state.database.write(lambda c: leases.release(c, call.project_id, name, token)):
         raise Problem("lease-lost", "Somebody else holds this lease, or it has ended.")
     call.state.waiting.notify(call.project_id, name)

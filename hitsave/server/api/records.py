@@ -36,7 +36,7 @@ async def put_record(call: Call) -> Response:
     """Keep a record: 201, or 200 if one of that name is there (the first stays)."""
     kind, name = _place(call)
     data = await call.body(call.state.settings.max_record_bytes)
-    tag = call.request.headers.get(TAG, "")
+    tag = call.header(TAG.lower().encode())
     if len(tag) > 200 or not tag.isascii():
         raise Problem("bad-request", f"{TAG} is at most 200 ASCII characters.")
     values = {"project_id": call.project_id, "kind": kind, "name": name, "data": data, "tag": tag}
@@ -45,7 +45,7 @@ async def put_record(call: Call) -> Response:
 
 
 def _place(call: Call) -> tuple[str, str]:
-    kind = call.request.path_params["kind"]
+    kind = call.path["kind"]
     if not _KIND.match(kind):
         raise Problem("bad-request", "The kind of a record is 1 to 32 lower-case letters.")
     return kind, call.digest("name")

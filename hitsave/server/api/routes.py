@@ -8,14 +8,16 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hitsave.server.api import account, blobs, entries, leases, records, runs, service, snapshots, uploads
 from hitsave.server.api.call import Call
 from hitsave.server.problems import Problem
-from hitsave.server.state import State
+from hitsave.wire.manifests import is_blob_name
 
 BASE = "/api/v1"
 P = "/projects/{project}"
+PROJECTS = f"{BASE}/projects/"
 Handler = Callable[[Call], Awaitable[Response]]
 
 
@@ -98,7 +100,7 @@ def starlette_routes() -> list[Route]:
         methods[route.method] = route
         if route.method == "GET":
             methods.setdefault("HEAD", route)
-    found = [Route(BASE + path, _endpoint(path, methods), methods=list(methods)) for path, methods in by_path.items()]
+    found = [Route(BASE + path, Endpoint(path, methods), methods=list(methods)) for path, methods in by_path.items()]
     return [*found, *(Route(prefix + path, view) for prefix in ("", BASE) for path, view in _open_routes().items())]
 
 
@@ -113,20 +115,51 @@ def _open_routes() -> dict[str, Callable[[Request], Awaitable[Response]]]:
     }
 
 
-def _endpoint(path: str, methods: dict[str, ApiRoute]) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        route = methods[request.method]
-        request.scope["hitsave.route"] = path
-        return await route.handler(await authorise(request, route.scope))
+class Shortcuts:
+    """The two addresses that nearly all requests go to, without trying patterns in turn; `rest` gets the others."""
 
-    return endpoint
+    def __init__(self, rest: ASGIApp) -> None:
+        self._rest = rest
+        endpoints = {route.path: route.app for route in starlette_routes()}
+        self._lookup = endpoints[f"{BASE}{P}/entries:lookup"]
+        self._blob = endpoints[f"{BASE}{P}/blobs/{{blob}}"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["path"].startswith(PROJECTS):
+            project, _, place = scope["path"][len(PROJECTS) :].partition("/")
+            if place == "entries:lookup" and project and scope["method"] == "POST":
+                scope["path_params"] = {"project": project}
+                await self._lookup(scope, receive, send)
+                return
+            if place.startswith("blobs/") and is_blob_name(place[6:]) and project and scope["method"] == "GET":
+                scope["path_params"] = {"project": project, "blob": place[6:]}
+                await self._blob(scope, receive, send)
+                return
+        await self._rest(scope, receive, send)
 
 
-async def authorise(request: Request, scope: str) -> Call:
-    """The call behind a request. Raises `Problem` unless its key is good for `scope` and the project in the path."""
-    state: State = request.scope["hitsave.state"]
-    address = request.client.host if request.client else ""
-    kind, _, key = request.headers.get("authorization", "").partition(" ")
+class Endpoint:
+    """The operations of one path, as an ASGI application: around a function Starlette would wrap two more."""
+
+    def __init__(self, path: str, methods: dict[str, ApiRoute]) -> None:
+        self.path = path
+        self.methods = methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        route = self.methods[scope["method"]]
+        scope["hitsave.route"] = self.path
+        call = Call(scope, receive)
+        await authorise(call, route.scope)
+        reply = await route.handler(call)
+        await reply(scope, receive, send)
+
+
+async def authorise(call: Call, scope: str) -> None:
+    """Fill in who asks. Raises `Problem` unless the key is good for `scope` and the project in the path."""
+    state, address = call.state, call.address
+    kind, _, key = call.header(b"authorization").partition(" ")
     if state.failed_logins.exhausted(address):
         raise Problem("rate-limited", "Too many bad keys from this address.", headers={"Retry-After": "30"})
     principal = await state.principal(key.strip()) if kind.lower() == "bearer" else None
@@ -137,14 +170,13 @@ async def authorise(request: Request, scope: str) -> Call:
     wait_s = state.rate.wait_s(str(principal.token_id))
     if wait_s:
         raise Problem("rate-limited", "Too many requests with this key.", headers={"Retry-After": str(int(wait_s) + 1)})
-    slug = request.path_params.get("project")
-    project_id = 0
+    slug = call.path.get("project")
     if slug is not None:
         found = await state.project_id(slug)
         # A project that the key doesn't reach looks the same as one that doesn't exist.
         if found is None or not principal.reaches(found):
             raise Problem("not-found", "There is no such project.")
-        project_id = found
+        call.project, call.project_id = slug, found
     if not principal.may(scope):
         raise Problem("forbidden-scope", f"This needs a key with scope {scope}; yours has {principal.scope}.")
-    return Call(request, state, principal, slug or "", project_id)
+    call.principal = principal

@@ -62,7 +62,7 @@ async def put_snapshot(call: Call) -> Response:
     except UnicodeDecodeError:
         raise WireError("tree: expected ASCII JSON") from None
     tree = parse_tree(text)
-    name = call.request.query_params.get("name", "")[:200].replace("\x00", "")
+    name = call.query.get("name", "")[:200].replace("\x00", "")
 
     def work(connection: Connection) -> bool:
         now = time.time()
@@ -106,7 +106,7 @@ async def delete_snapshot(call: Call) -> Response:
 
 
 def _digest(call: Call) -> str:
-    digest = call.request.path_params["digest"]
+    digest = call.path["digest"]
     if not _DIGEST.match(digest):
         raise Problem("not-found", "A snapshot is named sha256-<64 hexadecimal digits>.")
     return str(digest)

@@ -57,7 +57,7 @@ async def append(call: Call) -> Response:
     row = await _find(call)
     path = _path(call, row.id)
     have = _size(call, row.id)
-    said = call.request.headers.get("upload-offset", "")
+    said = call.header(b"upload-offset")
     if not said.isascii() or not said.isdigit() or len(said) > 18:
         raise Problem("bad-request", "Upload-Offset must be a number.")
     if int(said) != have:

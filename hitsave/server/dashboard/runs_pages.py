@@ -126,11 +126,24 @@ async def plot(page: Page) -> Response:
         across, up = _number(run, x), _number(run, y)
         if across is not None and up is not None:
             points.append([across, up, _text(run, colour), run.id])
-    data = json.dumps({"x": x, "y": y, "colour": colour, "lines": lines, "points": points})
+    label = _labels([*axes, *others])
+    names = [label.get(column, "") for column in (x, y, colour)]
+    data = json.dumps({"x": x, "y": y, "names": names, "colour": colour, "lines": lines, "points": points})
     return page.show(
         "plot.html", function=function, view=view, axes=axes, others=others, x=x, y=y, colour=colour, lines=lines,
-        data=data, shown=len(points), total=len(found),
+        data=data, shown=len(points), total=len(found), label=label,
     )  # fmt: skip
+
+
+def _labels(columns: list[str]) -> dict[str, str]:
+    """`{column: how people call it}`: its bare name, with the kind where an argument and a result share it."""
+    bare = {column: column.partition(".")[2] or column for column in columns}
+    kinds = {"arg": "argument", "res": "result"}
+    labels = {
+        column: f"{name} ({kinds[column[:3]]})" if "." in column and list(bare.values()).count(name) > 1 else name
+        for column, name in bare.items()
+    }
+    return {**labels, "elapsed": "seconds taken"}
 
 
 def _choice(page: Page, name: str, allowed: list[str], default: str) -> str:

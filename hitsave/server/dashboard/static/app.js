@@ -107,7 +107,7 @@
   }
 
   function scatter(element) {
-    const { x, y, colour, lines, points } = JSON.parse(element.dataset.points);
+    const { x, y, names, colour, lines, points } = JSON.parse(element.dataset.points);
     const groups = [...new Set(points.map((p) => p[2]))].slice(0, 24);
     const rows = points.filter((p) => groups.includes(p[2])).sort((a, b) => a[0] - b[0]);
     const xs = rows.map((p) => p[0]);
@@ -124,9 +124,9 @@
       return best;
     };
     const options = {
-      width: element.clientWidth - 24, height: Math.max(300, element.clientHeight - 60),
+      width: element.clientWidth - 24, height: Math.max(300, element.clientHeight - (colour ? 60 : 24)),
       scales: { x: { time: x === "started", distr: log ? 3 : 1 } },
-      axes: axes(x === "started", y, x), legend: { show: false },
+      axes: axes(x === "started", names[1], names[0]), legend: { show: false },
       cursor: { points: { show: false }, drag: { x: true, y: true } },
       series: [{}, ...groups.map((g, i) => ({
         label: g || y, stroke: COLOURS[i % COLOURS.length], width: lines ? 1.6 : 0, spanGaps: true,
@@ -162,7 +162,7 @@
       },
     };
     draw(element, options, data);
-    if (colour) key(element, groups, colour);
+    if (colour) key(element, groups, names[2]);
     const body = document.querySelector("[data-points-table] tbody");
     if (body && !body.children.length) for (const p of rows.slice(0, 500)) {
       const row = body.insertRow();
