@@ -30,15 +30,17 @@ PAGES = {
     "conflicts": "/dashboard/conflicts",
     "keys": "/dashboard/keys",
 }
-LOOKS = {"light": ("light", 1360, 900), "dark": ("dark", 1360, 900), "phone": ("light", 390, 844)}
+LOOKS = {"light": (1360, 900), "dark": (1360, 900), "phone": (390, 844)}
 
 
 def take(browser: Browser, server: ThreadServer, run: int, folder: Path) -> None:
     """One file per page and look."""
     pages = {**PAGES, "run": f"/dashboard/runs/{run}", "compare": f"/dashboard/compare?ids={run},{run + 59}"}
-    for look, (scheme, width, height) in LOOKS.items():
+    for look, (width, height) in LOOKS.items():
         context = browser.new_context(
-            base_url=server.url, color_scheme=scheme, viewport={"width": width, "height": height}
+            base_url=server.url,
+            color_scheme="dark" if look == "dark" else "light",
+            viewport={"width": width, "height": height},
         )
         page = context.new_page()
         page.goto("/login")
