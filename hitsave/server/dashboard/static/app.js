@@ -245,6 +245,9 @@
     for (const element of $$("[data-plotly]")) { element.textContent = ""; plotly(element); }
   }
   addEventListener("hitsave-theme", drawAll);
+  // On a phone the menu is one line that scrolls: show where we are.
+  const menu = document.querySelector(".side nav"), current = menu && menu.querySelector("[aria-current]");
+  if (current) menu.scrollLeft = current.offsetLeft - menu.offsetLeft - (menu.clientWidth - current.offsetWidth) / 2;
   let waiting;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(drawAll, 150); });
   drawAll();
