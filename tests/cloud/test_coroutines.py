@@ -107,7 +107,8 @@ def here(small_team: Team) -> Iterator[Team]:
     server, home = small_team.server, small_team.homes / "bob"
     with hitsave.isolated(
         str(home / "cache"), remote=server.url, api_key=bob.settings.api_key, config_dir=str(home / "config")
-    ):
+    ) as session:
+        session.cloud.settings = session.cloud.settings.replace(budget_s=60.0)  # the machine may be busy
         yield small_team
 
 
@@ -173,7 +174,7 @@ def test_many_coroutines_at_once_are_all_answered(here: Team) -> None:
 
 
 def test_many_threads_at_once_are_all_answered(small_team: Team) -> None:
-    ann, bob = small_team.store("ann"), small_team.store("bob")
+    ann, bob = small_team.store("ann"), small_team.store("bob", budget_s=60.0)
     evaluation = an_evaluation(a_key(0), MANY)
     share(ann, evaluation, MANY)
     found: list[Any] = []
@@ -185,7 +186,7 @@ def test_many_threads_at_once_are_all_answered(small_team: Team) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert sorted(map(len, found)) == [0] * 39 + [1]
     assert bob.trouble.count == 0
 

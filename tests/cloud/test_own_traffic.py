@@ -27,7 +27,7 @@ def here(small_team: Team) -> Iterator[None]:
     with hitsave.isolated(
         str(home / "cache"), remote=small_team.server.url, api_key=bob.settings.api_key, config_dir=str(home / "config")
     ) as session:
-        session.cloud.settings = session.cloud.settings.replace(lease_s=1)
+        session.cloud.settings = session.cloud.settings.replace(lease_s=1, budget_s=60.0)
         session.cloud.leases.ttl_s = 1
         yield
 
