@@ -185,7 +185,7 @@ class Effects:
             edges = self.graph.statement(module, number)
             targets = self._direct_targets(module, None, edges.writes, is_opaque=bool(edges.opaque))
             targets |= self._targets_of_calls(edges)
-            targets |= self._targets_of_statement(edges)
+            targets |= self._targets_of_statement(module, edges)
             if targets:
                 yield number, targets
         for name in module.summary.definitions:
@@ -219,16 +219,19 @@ class Effects:
                 targets.add(f"{owner.symbol}.{REGISTERED}")
         return targets
 
-    def _targets_of_statement(self, edges: Edges) -> set[str]:
+    def _targets_of_statement(self, module: Module, edges: Edges) -> set[str]:
         """A call made for its effect: what it is given may be changed, and so may the state of an outside package."""
         targets: set[str] = set()
         for entity, callees in edges.passed.items():
             if None in callees and _is_mutable(entity):
                 targets.add(entity.symbol)
-        for name, (bits, _) in edges.outside.items():
-            if bits & CALLED and "." in name and not name.startswith(_QUIET_CALLS):
-                targets.add("!" + name.rpartition(".")[0])
-        return targets
+        called = {write[1:] for write in edges.writes if write[0] == "!"}
+        if "*" in called:
+            names = {name for name, (bits, _) in edges.outside.items() if bits & CALLED}
+        else:
+            things = (thing for chain in called for thing in self.graph.resolver.chain(module, chain, Trace()))
+            names = {thing.name for thing in things if isinstance(thing, Outside)}
+        return targets | _state_of(names)
 
     def _targets_of_hooks(self, entity: Entity) -> set[str]:
         """What Python itself calls when a class statement runs."""
@@ -344,8 +347,8 @@ class Effects:
             for thing in resolver.chain(module, base, trace):
                 if isinstance(thing, Module):
                     targets.add(f"{thing.name}:{last}")
-                elif isinstance(thing, Outside) and not thing.is_result:
-                    targets.add(f"!{thing.name}.{last}")
+                elif isinstance(thing, Outside):
+                    targets |= _state_of([thing.name]) if thing.is_result else {f"!{thing.name}.{last}"}
                 elif isinstance(thing, Entity):
                     targets.add(thing.symbol)
                     if thing.is_class:
@@ -365,6 +368,11 @@ class Effects:
             elif isinstance(thing, Outside) and "[" not in chain and "(" not in chain:
                 targets.add(f"!{thing.name}")
         return targets
+
+
+def _state_of(functions: Iterable[str]) -> set[str]:
+    """The targets that stand for the state of the packages to which these outside functions belong."""
+    return {"!" + f.rpartition(".")[0] for f in functions if "." in f and not f.startswith(_QUIET_CALLS)}
 
 
 def _is_mutable(entity: Entity) -> bool:

@@ -56,8 +56,14 @@ def _expression(w: Walker, node: ast.Expr) -> None:
         w.mode = mode
         return
     chain = HANDLERS[value.__class__](w, value)
-    # Outside functions a method called for its effect is taken to change its object.
-    if chain and w.frame.__class__ is BodyFrame and chain[-2:] == "()" and "." in chain:
+    if w.frame.__class__ is not BodyFrame:
+        return
+    # Outside functions a method called for its effect is taken to change its object, or the package it belongs to.
+    if value.__class__ is not ast.Call or not chain or chain[-2:] != "()":
+        w.frame.write("!*")
+        return
+    w.frame.write("!" + chain[:-2])
+    if "." in chain:
         w.frame.write("^" + chain[:-2].rpartition(".")[0])
 
 

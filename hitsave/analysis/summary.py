@@ -44,7 +44,8 @@ class Facts(Record):
     parent      names read on `super()`
     passed      (callee, argument) chains, "?" for an unknown callee; unknown arguments are left out
     writes      `=NAME` rebinds a global, `~chain` changes what the chain names, `^chain` calls a method of it for its
-                effect at import, `self.x`, `.x` an attribute of something unknown, `*` anything
+                effect at import, `!chain` is what is called so (`!*`: anything in an expression), `self.x`, `.x` an
+                attribute of something unknown, `*` anything
     keys        (chain, constant) where an environment variable may be read
     patterns    computed names in getattr: (receiver, prefix, suffix, line); prefix is "$" where the name is the
                 parameter that suffix gives, receiver "@import" a computed import, "@globals" an item of `globals()`
