@@ -21,14 +21,14 @@ __all__ = ["people"]
 
 @pytest.fixture
 def here(small_team: Team) -> Iterator[None]:
-    """This process is bob's; his leases live for a second, so hearts beat while bodies run."""
+    """This process is bob's; his leases are short, so hearts beat while bodies run."""
     bob = small_team.store("bob")
     home = small_team.homes / "bob"
     with hitsave.isolated(
         str(home / "cache"), remote=small_team.server.url, api_key=bob.settings.api_key, config_dir=str(home / "config")
     ) as session:
-        session.cloud.settings = session.cloud.settings.replace(lease_s=1, budget_s=60.0)
-        session.cloud.leases.ttl_s = 1
+        session.cloud.settings = session.cloud.settings.replace(lease_s=6, budget_s=60.0)
+        session.cloud.leases.ttl_s = 6
         yield
 
 
