@@ -29,8 +29,11 @@ from hitsave.analysis.summary import (
 )
 from hitsave.analysis.walker import Walker, digest_tokens
 from hitsave.digest import digest_text
+from hitsave.symbol import is_hitsave
 
 Conditions = tuple[int, ...]
+# Options of `memo` and `experiment` that decide neither what is computed nor which call is which.
+_NEUTRAL = frozenset({"codec", "impure", "local_only", "max_entries", "metrics", "observe", "ttl"})
 
 
 class Definitions:
@@ -178,8 +181,18 @@ class Definitions:
         w = self.walker
         found = []
         for decorator in node.decorator_list:
+            is_ours = self._is_ours(decorator)
+            emit = w.emit
+            if is_ours:  # that it is memoised is no part of what is computed
+                w.emit = _nowhere
             w.emit("@:")
             chain = w.visit(decorator)
+            w.emit = emit
+            if is_ours and isinstance(decorator, ast.Call):
+                for keyword in decorator.keywords:
+                    if keyword.arg not in _NEUTRAL:
+                        w.emit(f"@{keyword.arg}=")
+                        w.visit(keyword.value)
             called = decorator.__class__ is ast.Call
             if chain is not None and not called:
                 w.reads[chain] = w.reads.get(chain, node.lineno << 8) | CALLED
@@ -188,6 +201,13 @@ class Definitions:
                 w.frame.write("^" + name.rpartition(".")[0])
             found.append((name, called))
         return tuple(found)
+
+    def _is_ours(self, decorator: ast.expr) -> bool:
+        node: Any = decorator.func if isinstance(decorator, ast.Call) else decorator
+        while isinstance(node, ast.Attribute):
+            node = node.value
+        bindings = self.definitions.get(node.id, ()) if isinstance(node, Name) else ()
+        return bool(bindings) and all(isinstance(one, Import) and is_hitsave(one.module) for one in bindings)
 
     def class_(self, node: ClassDef, prefix: str, conditions: Conditions, outer_members: dict[str, str]) -> None:
         """Define a class and its members."""
@@ -301,6 +321,10 @@ class Definitions:
                 w.emit(constant_token(node.value.value))
             members[target.id] = f"c{qualname}"
         return True
+
+
+def _nowhere(_token: str) -> None:
+    pass
 
 
 def _first_line(node: Any) -> int:

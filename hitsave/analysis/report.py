@@ -12,7 +12,7 @@ from hitsave.analysis.impurity import impurity_of
 from hitsave.analysis.levels import SHAPE
 from hitsave.analysis.summary import COMPUTES, Class, Function, Import, Value
 from hitsave.digest import Digest, digest_text
-from hitsave.symbol import Symbol, symbol
+from hitsave.symbol import Symbol, is_hitsave, symbol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -41,7 +41,9 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
     live: list[Symbol] = []
     constants: list[Symbol] = []
     for entity in reach.levels:
-        pairs[entity.symbol] = _digest(graph, reach, entity, seen)
+        digest = _digest(graph, reach, entity, seen)
+        if not _is_ours(entity, digest):
+            pairs[entity.symbol] = digest
         if entity.has_value and reach.levels[entity] > SHAPE:
             is_constant = all(d.__class__ is Value and d.is_literal for d in entity.definitions)
             rebound = effects.is_written(entity, reach.active)
@@ -98,7 +100,9 @@ def update_digests(graph: Graph, reach: Reach, closure: Closure, modules: Collec
     for module in modules:
         for entity in module.entities.values():
             if entity is not None and entity in reach.levels:
-                changed[entity.symbol] = _digest(graph, reach, entity, seen)
+                digest = _digest(graph, reach, entity, seen)
+                if not _is_ours(entity, digest):
+                    changed[entity.symbol] = digest
             elif entity is not None and entity in reach.defined:
                 changed[entity.symbol] = _headers_digest(entity)
         if module in reach.active:
@@ -110,6 +114,11 @@ def update_digests(graph: Graph, reach: Reach, closure: Closure, modules: Collec
     for name, digest in changed.items():
         pairs[bisect_left(pairs, (name,))] = (name, digest)
     return closure.replace(pairs=tuple(pairs))
+
+
+def _is_ours(entity: Entity, digest: str) -> bool:
+    """Is it an import of hitsave's own names? They are no part of what is computed."""
+    return entity.is_only_import and is_hitsave(digest)
 
 
 def _headers_digest(entity: Entity) -> Digest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from hitsave.analysis.closure import MADE, WHICH
 from hitsave.evaluation import Evaluation
 from hitsave.explain.record import OUTCOMES, Change, Explanation
 from hitsave.symbol import MODULE, Symbol, module_of, qualname_of
@@ -34,7 +35,7 @@ def _headline(explanation: Explanation) -> str:
 
 def _change_lines(change: Change, explanation: Explanation, *, diff: bool) -> list[str]:
     if change.kind != "code":
-        return [f"{_kind(change)}{change.name}: {change.before or '(none)'} → {change.after or '(none)'}"]
+        return [f"{_subject(change)}: {change.before or '(none)'} → {change.after or '(none)'}"]
     lines = [path_text(change.path) or short(Symbol(change.name), within=explanation.symbol)]
     if not change.ran:
         lines[0] += "   (did not run in this call)"
@@ -51,12 +52,25 @@ def change_text(change: Change, explanation: Explanation) -> str:
     return _change_lines(change, explanation, diff=False)[0]
 
 
+def _subject(change: Change) -> str:
+    """What has changed, in plain words."""
+    if change.kind == "value":
+        base, _, end = change.name.rpartition(".")
+        words = {
+            MADE: f"what decorators, defaults or bases made of {base} at import",
+            WHICH: f"which definition of {base} was taken at import",
+            "__subclasses__": f"the subclasses of {base}",
+            "*": f"what was set on {base}",
+        }
+        return words.get(end, f"value of {change.name}")
+    return f"{_kind(change)}{change.name}"
+
+
 def _kind(change: Change) -> str:
     words = {
         "argument": "",
         "file": "file ",
         "environment": "environment ",
-        "value": "value of ",
         "package": "package ",
     }
     return words.get(change.kind, "result of ")

@@ -187,3 +187,18 @@ def test_an_explanation_is_plain_data_for_json() -> None:
     assert data["outcome"] == "code"
     assert data["changes"][0]["path"] == ["train:train", "features:scale", "cfg:EPS"]
     assert data["nearest"]["call"] == "train(x=1)"
+
+
+def test_what_import_made_of_a_definition_is_said_in_words() -> None:
+    from hitsave.explain.record import Change, Explanation
+    from hitsave.explain.text import change_text
+    from hitsave.symbol import Symbol
+
+    explanation = Explanation("value", Symbol("m:top"), "top(x=1)", ())
+    for name, words in {
+        "lib:go.<made>": "what decorators, defaults or bases made of lib:go at import: a → b",
+        "lib:go.<which>": "which definition of lib:go was taken at import: a → b",
+        "lib:C.__subclasses__": "the subclasses of lib:C: a → b",
+        "lib:K": "value of lib:K: a → b",
+    }.items():
+        assert change_text(Change("value", name, "a", "b"), explanation) == words
