@@ -6,7 +6,7 @@ PROJECT is an unpacked source distribution whose tests run with the packages ins
 run under a profiler (`audit_trace.py`); each (caller, callee) pair is looked up in `dependencies(PROJECT, caller)`.
 
     inside      the callee is in the caller's closure
-    arguments   it isn't, and could be reached from the arguments, which bring their own code
+    arguments   it isn't, and could be reached from the arguments, or from code that these bring along
     gap         it isn't, and couldn't: printed
 
 and, over callers, the closure's share of the functions that the caller's module can import. Pairs with other code in
@@ -27,6 +27,7 @@ from hitsave.analysis import Codebase
 from hitsave.analysis.disk import DiskModules
 from hitsave.analysis.locate import locate
 from hitsave.analysis.summary import Function
+from hitsave.errors import UnknownSymbol
 from hitsave.project import project_at
 from hitsave.symbol import Symbol
 
@@ -56,11 +57,14 @@ class Audit:
         self.modules = DiskModules(project_at(str(project)))
         self.codebase = Codebase(self.modules)
         self.pairs: dict[Pair, tuple[bool, bool]] = {}  # direct?, through arguments?
+        self.brought: dict[Pair, set[Symbol]] = {}  # code that the caller's arguments brought
         for row in rows:
             caller, callee = self._symbol(row[:3]), self._symbol(row[3:6])
             if caller and callee and caller != callee:
                 direct, through = self.pairs.get((caller, callee), (False, True))
                 self.pairs[caller, callee] = (direct or bool(row[6]), through and bool(row[7]))
+                places: list[list[object]] = row[8]  # type: ignore[assignment]
+                self.brought.setdefault((caller, callee), set()).update(filter(None, map(self._symbol, places)))
         self.closures = {caller: self.codebase.depends(caller) for caller, _ in self.pairs}
 
     def _symbol(self, place: list[object]) -> Symbol | None:
@@ -77,7 +81,7 @@ class Audit:
                     continue
                 if callee in self.closures[caller]:
                     inside += 1
-                elif through:
+                elif through or self._is_brought(caller, callee):
                     arguments += 1
                 else:
                     gaps.append((caller, callee))
@@ -94,6 +98,16 @@ class Audit:
             f"closures: {sum(shares) / max(1, len(shares)):.1%} of importable functions, "
             f"average of {len(shares)} callers"
         )
+
+    def _is_brought(self, caller: Symbol, callee: Symbol) -> bool:
+        """Is the callee in the closure of code that came in through arguments: what a method of theirs makes?"""
+        return any(self._has(name, callee) for name in self.brought[caller, callee])
+
+    def _has(self, start: Symbol, wanted: Symbol) -> bool:
+        try:
+            return wanted in self.codebase.depends(start)
+        except UnknownSymbol:
+            return False
 
     def _share(self, caller: Symbol) -> float | None:
         importable: set[str] = set()

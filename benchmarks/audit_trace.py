@@ -17,12 +17,13 @@ import types
 from typing import Any
 
 ROOT = os.environ.get("AUDIT_ROOT", "").rstrip("/") + "/"
-MOST_STEPS, MOST_OBJECTS, MOST_LOOKS = 9, 120_000, 3
+MOST_STEPS, MOST_OBJECTS, MOST_LOOKS, MOST_CODES = 9, 120_000, 3, 400
 GENERATORS = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 ATOMS = (int, str, float, bytes, bool, type(None), types.ModuleType, types.CodeType, types.FrameType)
 
 pairs: dict[tuple[types.CodeType, types.CodeType], list[int]] = {}  # direct?, through arguments?, looks
 ours: dict[types.CodeType, bool] = {}
+brought: dict[tuple[types.CodeType, types.CodeType], set[types.CodeType]] = {}  # code that arguments brought
 busy = False
 
 
@@ -38,8 +39,8 @@ def is_ours(code: types.CodeType) -> bool:
     return known
 
 
-def reachable(frame: types.FrameType, callee: types.FrameType) -> bool:
-    """Can the callee's code be reached from what the frame was given?"""
+def reachable(frame: types.FrameType, callee: types.FrameType, codes: set[types.CodeType]) -> bool:
+    """Can the callee's code be reached from what the frame was given? The project code that is met goes to `codes`."""
     code, given = frame.f_code, frame.f_locals
     count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
     work: list[Any] = [given.get(name) for name in (*code.co_varnames[:count], *code.co_freevars, ".0")]
@@ -52,6 +53,8 @@ def reachable(frame: types.FrameType, callee: types.FrameType) -> bool:
             seen.add(id(thing))
             if _is_callee(thing, callee):
                 return True
+            if isinstance(thing, types.FunctionType) and is_ours(thing.__code__) and len(codes) < MOST_CODES:
+                codes.add(thing.__code__)
             found += _parts(thing)
         work = found
     return False
@@ -118,7 +121,7 @@ def profile(frame: types.FrameType, event: str, _: object) -> None:
     known = pairs.get((caller.f_code, frame.f_code))
     if known is None or (known[1] and known[2] < MOST_LOOKS):
         busy = True
-        through = int(reachable(caller, frame))
+        through = int(reachable(caller, frame, brought.setdefault((caller.f_code, frame.f_code), set())))
         busy = False
         pairs[caller.f_code, frame.f_code] = [direct, through, known[2] + 1 if known else 0]
 
@@ -126,7 +129,15 @@ def profile(frame: types.FrameType, event: str, _: object) -> None:
 def write() -> None:
     sys.setprofile(None)
     threading.setprofile(None)  # type: ignore[arg-type]
-    rows = [(*_place(caller), *_place(callee), *noted[:2]) for (caller, callee), noted in pairs.items()]
+    rows = [
+        (
+            *_place(caller),
+            *_place(callee),
+            *noted[:2],
+            [] if noted[1] else [_place(code) for code in brought[caller, callee]],
+        )
+        for (caller, callee), noted in pairs.items()
+    ]
     with open(os.environ["AUDIT_OUT"], "w", encoding="utf-8") as file:  # noqa: PTH123
         json.dump(rows, file)
 
