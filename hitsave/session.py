@@ -274,6 +274,7 @@ def _after_fork() -> None:
     watch.forget_after_fork()
     if _current is not None:
         _current.pid = os.getpid()
+        _current.book.renew_lock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -11,6 +11,7 @@ before and after it happened.
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 
@@ -46,7 +47,7 @@ TYPED_MODULES = frozenset(("__main__", "__mp_main__", "builtins"))
 
 
 class Codebook:
-    """Closures and fingerprints of loaded code. Threads may do the same work twice, never wrong."""
+    """Closures and fingerprints of loaded code. One thread at a time computes; code may be exchanged meanwhile."""
 
     def __init__(self, project: Project, loaded: LoadedSources, records: Store, packages: Packages) -> None:
         self.project = project
@@ -56,8 +57,10 @@ class Codebook:
         self._summaries: dict[str, ModuleSummary] = {}  # source digest + module -> summary
         self._disk: dict[str, tuple[tuple[int, ...], Source]] = {}  # path -> stat, source
         self._closures: dict[Narrowing, list[Any]] = {}  # closure, what was asked, revision, is any file not loaded
+        self._lock = _thread.RLock()  # over the next four
         self._codebase: Codebase | None = None
-        self._asked: dict[str, str] = {}
+        self._answers: dict[str, Source | None] = {}  # what the codebase was told, each module once
+        self._computing = False
         self._revision = -1
         self._file_modules: dict[str, str | None] = {}
         self._lifted: dict[str, Lifted | None] = {}
@@ -81,20 +84,27 @@ class Codebook:
     ) -> Closure:
         """The closure of those of `starts` that exist, narrowed as in `Codebase.closure`."""
         key = (frozenset(starts), None if ran is None else frozenset(ran), frozenset(earlier), frozenset(cut))
-        self._follow()
-        known = self._closures.get(key)
-        if known is not None:
-            # While nothing was loaded, only a file that isn't loaded yet can change an answer.
-            if (known[2] == self._revision and not known[3]) or self._still(known[1]):
-                known[2] = self._revision
-                closure: Closure = known[0]
-                return closure
-            self._codebase = None
-        kept = self._kept(key)
-        if kept is None:
-            kept = self._compute(key)
-        self._closures[key] = [*kept, self._revision, bool(self.unloaded(kept[0]))]
-        return kept[0]
+        with self._lock:
+            revision = self._follow()
+            known = self._closures.get(key)
+            if known is not None:
+                # While nothing was loaded, only a file that isn't loaded yet can change an answer.
+                if (known[2] == revision and not known[3]) or self._still(known[1]):
+                    known[2] = revision
+                    closure: Closure = known[0]
+                    return closure
+                self._codebase = None
+            kept = self._kept(key)
+            if kept is None:
+                kept = self._compute(key)
+            # Under the revision that it began with: if code was exchanged meanwhile, it is looked at again.
+            self._closures[key] = [*kept, revision, bool(self.unloaded(kept[0]))]
+            return kept[0]
+
+    def renew_lock(self) -> None:
+        """In a forked child: the thread that computes, if there was one, doesn't exist there."""
+        self._lock = _thread.RLock()
+        self._codebase, self._computing = None, False
 
     def fingerprint(
         self, closure: Closure, extra: Iterable[tuple[str, str]] = (), policy: str | None = None
@@ -136,8 +146,14 @@ class Codebook:
 
     def find(self, name: str) -> ModuleSummary | None:
         """The summary of the project module that `import name` means, or None. (The `Modules` protocol of analysis.)"""
-        source = self.source(name)
-        self._asked[name] = _answer(source)
+        with self._lock:
+            if not self._computing:
+                source = self.source(name)
+            else:
+                # Each module is looked at once, so that what is kept belongs together, whatever others exchange.
+                if name not in self._answers:
+                    self._answers[name] = self.source(name)
+                source = self._answers[name]
         return None if source is None else self.summary(source)
 
     def summary(self, source: Source) -> ModuleSummary | None:
@@ -355,11 +371,13 @@ class Codebook:
 
     # -- private -----------------------------------------------------------------------------------------------------
 
-    def _follow(self) -> None:
-        """Notice that code was loaded, reloaded or swapped since the last question."""
-        if self._revision != self.loaded.revision:
-            self._revision = self.loaded.revision
+    def _follow(self) -> int:
+        """Notice that code was loaded, reloaded or swapped since the last question; the revision."""
+        revision = self.loaded.revision
+        if self._revision != revision:
+            self._revision = revision
             self._codebase = None
+        return revision
 
     def _still(self, asked: dict[str, str]) -> bool:
         return all(_answer(self.source(name)) == answer for name, answer in asked.items())
@@ -369,13 +387,17 @@ class Codebook:
 
         if self._codebase is None:
             self._codebase = Codebase(self)
-            self._asked = {}
+            self._answers = {}
         starts, ran, earlier, cut = key
-        known = [name for name in sorted(starts) if self._exists(name)]
-        closure = self._codebase.closure(known, ran=ran, earlier=earlier, cut=cut)
-        kept = Kept(closure, tuple(sorted(self._asked.items())))
-        self._records.put_record("closures", _kept_name(key), encode_kept(kept))
-        return closure, dict(self._asked)
+        self._computing = True
+        try:
+            known = [name for name in sorted(starts) if self._exists(name)]
+            closure = self._codebase.closure(known, ran=ran, earlier=earlier, cut=cut)
+        finally:
+            self._computing = False
+        asked = {name: _answer(source) for name, source in self._answers.items()}
+        self._records.put_record("closures", _kept_name(key), encode_kept(Kept(closure, tuple(sorted(asked.items())))))
+        return closure, asked
 
     def _exists(self, name: Symbol) -> bool:
         summary = self.find(module_of(name))

@@ -176,6 +176,7 @@ class Planner:
             return plan
         plan = memo.plan
         if plan is None or not self._stands(plan):
+            memo.plan = None  # before the table is cleared: see `keep_warm`
             memo.table.clear()
             plan = memo.plan = self._make(memo, carried)
             self._exchange_guard(memo, plan)
@@ -414,14 +415,14 @@ class Planner:
         fresh = [loaded for name in book.names() if (loaded := book.get(name)) and loaded.revision > sight.revision]
         return tuple(sorted({loaded.module_name for loaded in fresh}))
 
-    def was_swapped(self, asked: Asked, sight: Sight) -> bool:
-        """Whether the code behind the plan was reloaded or exchanged since the call was looked up."""
+    def was_swapped(self, asked: Asked) -> bool:
+        """Whether the code behind the key of a call was reloaded or exchanged since the key was made."""
         plan = asked.plan
         loaded = self.book.loaded
         names = (name for name, _ in plan.closure.pairs)
         if loaded.exchanges.touch(chain(names, plan.closure.modules), plan.revision):
             return True
-        if sight.revision == plan.revision == loaded.revision:
+        if plan.revision == loaded.revision:
             return False
         closure = self.book.closure(plan.starts)
         return self.book.fingerprint(closure, plan.extra, asked.memo.options.third_party) != plan.fingerprint
@@ -476,7 +477,10 @@ class Planner:
             return
         if isinstance(value, (str, bytes, tuple, frozenset)) and len(value) > WARM_CHARACTERS:
             return
-        memo.table[asked.values + tuple(map(type, asked.values))] = value
+        row = asked.values + tuple(map(type, asked.values))
+        memo.table[row] = value
+        if memo.plan is not asked.plan:  # another thread has cleared the table meanwhile, for code that came meanwhile
+            memo.table.pop(row, None)
 
     def forget(self) -> None:
         """Drop what was kept about code; every plan is made anew at its next call."""

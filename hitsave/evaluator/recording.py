@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 # Encoded arguments of a memoised child beyond this size aren't kept; it then can't be evaluated on its own.
 CALL_BYTES = 1 << 14
 TITLE_CHARACTERS = 200
+SWAPPED = "its code was reloaded or swapped while it ran"
 PREVIEW_CHARACTERS = 200
 
 
@@ -101,12 +102,7 @@ class Recorder:
                 inputs.take_over(sight, getattr(cache.__wrapped__, "__code__", None))
         refusal = self._refusal(asked, sight)
         if refusal:
-            self.notices.say(
-                NotCachedWarning,
-                f"the result of {asked.memo.function.__qualname__}() isn't stored: {refusal}",
-                memo=asked.memo,
-            )
-            self.give_up(sight, outer)
+            self._decline(asked, sight, outer, refusal)
             return None
         observed = self._repeated(asked, sight)
         if observed is None:
@@ -125,6 +121,9 @@ class Recorder:
             modules=self.planner.book,
             allow_pickle=self.config.allow_pickle != "never",
         )
+        if self.planner.was_swapped(asked):  # since it was asked: then `observed` is about two states of the code
+            self._decline(asked, sight, outer, SWAPPED)
+            return None
         evaluation = self._evaluation(asked, observed, blob, result, elapsed_s)
         self.store.save(evaluation, blob)
         self.planner.keep_code(asked.plan)
@@ -132,6 +131,11 @@ class Recorder:
             running.rearm()
         self.note_child(asked, evaluation.result, observed)
         return observed
+
+    def _decline(self, asked: Asked, sight: Sight, outer: list[Sight], refusal: str) -> None:
+        text = f"the result of {asked.memo.function.__qualname__}() isn't stored: {refusal}"
+        self.notices.say(NotCachedWarning, text, memo=asked.memo)
+        self.give_up(sight, outer)
 
     def give_up(self, sight: Sight, outer: list[Sight]) -> None:
         """Nothing is stored: what the body did counts as done by whoever called it."""
@@ -144,8 +148,8 @@ class Recorder:
         changed = files.changed_since(sight)
         if changed:
             return f"{changed} changed while it was being read"
-        if self.planner.was_swapped(asked, sight):
-            return "its code was reloaded or swapped while it ran"
+        if self.planner.was_swapped(asked):
+            return SWAPPED
         if (
             not (asked.plan.is_atomic(asked.values) and asked.memo.function.__closure__ is None)
             and self._digest_again(asked) != asked.key.arguments

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hitsave.importhook.entry import ATTESTED, CELL, CODE, HOOK, OPAQUE, Loaded
 from hitsave.importhook.hook import Hook
 from hitsave.importhook.record import LoadedSources
@@ -30,6 +32,8 @@ __all__ = [
 
 # A process has one import system, hence one hook; what it recorded outlives its removal.
 _hook = Hook()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_hook.loaded.renew_lock)
 
 
 def install_import_hook(root: str | None = None, *, packages: Sequence[str] | None = None) -> Hook:

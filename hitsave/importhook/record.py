@@ -136,6 +136,10 @@ class LoadedSources:
         finally:
             self.exchanges.end(symbols, self.revision)
 
+    def renew_lock(self) -> None:
+        """In a forked child: the thread that held it, if one did, doesn't exist there."""
+        self._lock = _thread.allocate_lock()
+
     def notice_change(self) -> None:
         """Something that isn't loaded, but would be when code runs, is no longer what it was: look again."""
         with self._lock:
@@ -233,11 +237,13 @@ class LoadedSources:
             self._adopt_main()
         while self._unnamed:
             try:
-                entry = self._unnamed.pop(0)
-            except IndexError:  # another thread took the last
-                return
-            if self._entries.get(entry.import_name) is entry:
-                self._names[entry.named(self.name_of)] = entry.import_name
+                entry = self._unnamed[0]
+                if self._entries.get(entry.import_name) is entry:
+                    self._names[entry.named(self.name_of)] = entry.import_name
+                # Last: whoever finds the list empty finds the names as well. Two threads may name the same.
+                self._unnamed.remove(entry)
+            except (IndexError, ValueError):
+                continue
 
     def _adopt_main(self) -> None:
         """Put in force what `runpy` runs as `__main__` (`python -m`) or, in a spawned child, as `__mp_main__`."""

@@ -30,3 +30,11 @@ def test_what_runs_and_what_is_stored_is_what_a_fresh_process_computes(seed: int
     run = Run(seed, tmp_path).go(6)
     assert not run.problems
     assert run.stored
+
+
+@pytest.mark.parametrize("seed", [41, 94])
+def test_a_key_and_its_result_are_of_one_state_of_the_code(seed: int, tmp_path: Path) -> None:
+    """Code goes back and forth while threads look up: each of these once stored a result under another state's key."""
+    run = Run(seed, tmp_path, threads=2).go(8)
+    assert not run.problems
+    assert run.stored
