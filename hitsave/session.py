@@ -14,6 +14,7 @@ from hitsave import joining
 from hitsave.config import Config, load_config
 from hitsave.importhook.cells import is_cell
 from hitsave.project import Project, find_project, with_import_path
+from hitsave.store.contract import LOCAL_ONLY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from hitsave.explain.record import CodeState
     from hitsave.store.contract import Store
     from hitsave.store.disk import DiskStore
+    from hitsave.symbol import Symbol
 
 # Codecs whose decoders only yield data, whoever wrote the bytes.
 DATA_CODECS = ("plain-1", "npy-1", "arrow-1", "safetensors-1", "tree-1")
@@ -67,6 +69,8 @@ class Session:
         recorder = Recorder(config, self.store, self.conditions, self.planner, self.notices, self._details)
         self.evaluator = Evaluator(config, self.planner, self.look, recorder, self.disk.flights, self.notices)
         self.evaluator.witness = self.cloud
+        if self.cloud is not None:
+            self.cloud.stays_here = stays_here
 
     # -- functions ---------------------------------------------------------------------------------------------------
 
@@ -112,18 +116,24 @@ class Session:
             return None
 
     def _keep_code(self, fingerprint: Fingerprint, closure: Closure) -> None:
+        is_private = any(stays_here(name) for name in closure.start)
+        if is_private:
+            self.disk.put_record(LOCAL_ONLY, fingerprint, b"1")
+        elif self.disk.get_record(LOCAL_ONLY, fingerprint) is not None:
+            self.disk.remove_record(LOCAL_ONLY, fingerprint)
         if self.disk.get_record("closure", fingerprint) is not None:
             return
         import zlib
 
         from hitsave.explain.record import encode_code
 
+        store: Store = self.disk if is_private else self.store
         sources = self.book.sources(closure)
         state = self.code_state(closure)
         for source in sources.values():
             if self.disk.get_record("source", source.digest) is None:
-                self.store.put_record("source", source.digest, zlib.compress(source.data))
-        self.store.put_record("closure", fingerprint, encode_code(state))
+                store.put_record("source", source.digest, zlib.compress(source.data))
+        store.put_record("closure", fingerprint, encode_code(state))
 
     def code_state(self, closure: Closure) -> CodeState:
         """The code behind a closure in the form that explanations compare."""
@@ -141,6 +151,14 @@ class Session:
     def close(self) -> None:
         """Finish what is under way (uploads) and let go of files. Calls go on working: what they need opens again."""
         self.store.close()
+
+
+def stays_here(name: Symbol) -> bool:
+    """Whether results of this function never leave the machine (`local_only=True`)."""
+    from hitsave.decorated import decorated
+
+    memo = decorated(name)
+    return memo is not None and memo.options.local_only
 
 
 def open_disk(config: Config) -> DiskStore:

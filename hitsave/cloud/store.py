@@ -76,6 +76,7 @@ class CloudStore:
         self._local = local
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(6)}"
         self.no_waiting_until = 0.0
+        self.stays_here: Callable[[Symbol], bool] = lambda _: False  # functions that are nobody else's business
         self._handed: set[Key] = set()  # keys that results were found under, which perhaps don't hold
         self._withheld: set[Key] = set()  # and those whose result is there, but not for us to decode
         self.trusted = Trusted(self.signer, settings.project, self.trouble)
@@ -87,7 +88,7 @@ class CloudStore:
 
     def find(self, key: Key) -> list[Evaluation]:
         """Every evaluation under the exact key, newest first. May wait for a colleague who computes it just now."""
-        if not self._may_pull() or self._misses.has(key):
+        if not self._may_pull() or self._misses.has(key) or self.stays_here(key.symbol):
             return []
         return fetched(("find", key), self._asking(key), undo=lambda: self.abandon(key))
 
@@ -141,7 +142,7 @@ class CloudStore:
 
     def candidates(self, symbol: Symbol, arguments: Digest, wanted: Wanted | None = None) -> list[Evaluation]:
         """Evaluations under other code that an edit may have left valid, newest first."""
-        if not self._may_pull():
+        if not self._may_pull() or self.stays_here(symbol):
             return []
         found = self._misses.candidates(symbol, arguments)
         if found is None:
@@ -214,7 +215,7 @@ class CloudStore:
 
     def save(self, evaluation: Evaluation, blob: Blob) -> None:
         """Put the result into the outbox; a thread uploads it. Returns at once."""
-        if self.settings.mode == "pull":
+        if self.settings.mode == "pull" or self.stays_here(evaluation.key.symbol):
             return
         evaluation = _rounded(evaluation)
         name = lease_name(evaluation.key)
@@ -359,7 +360,9 @@ class CloudStore:
 
     def announce(self, key: Key, title: str) -> str:
         """Tell the dashboard that an experiment has begun; the id for `conclude`. Returns at once."""
-        return "" if self.settings.mode == "pull" else self.runs.announce(key, title)
+        if self.settings.mode == "pull" or self.stays_here(key.symbol):
+            return ""
+        return self.runs.announce(key, title)
 
     def conclude(self, run_id: str, error: str = "") -> None:
         """Tell the dashboard that it ended: well, or with a traceback. Returns at once."""

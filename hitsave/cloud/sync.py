@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hitsave.cloud.store import CloudStore
 from hitsave.explain.record import decode_code
 from hitsave.record import Record
-from hitsave.store.contract import Store
+from hitsave.store.contract import LOCAL_ONLY, Store
 from hitsave.wire import Lookup
 
 Progress = Callable[[int, int], None]
@@ -26,9 +26,11 @@ def push(
 ) -> Synced:
     """Upload every local result that the server lacks, with the records that explain it; returns when it is up.
 
+    Results of functions that are `local_only` stay here, uncounted.
     Raises `Unreachable` or `Refused`. What was not sent stays in the outbox.
     """
-    evaluations = list(local.entries(pattern))
+    private = frozenset(local.record_names(LOCAL_ONLY))
+    evaluations = [e for e in local.entries(pattern) if e.key.fingerprint not in private]
     moved = present = failed = 0
     sent_records: set[tuple[str, str]] = set()
     before = cloud.uploader.conflicts

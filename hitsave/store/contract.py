@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 else:
     Protocol = object  # importing `typing` costs more than a hit
 
+# Records of this kind are named by the fingerprints whose results never leave this machine: no `hitsave push` either.
+LOCAL_ONLY = "local-only"
 # How many evaluations of one (symbol, arguments) a look-up considers.
 MAX_CANDIDATES = 1000
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import requests
+import sqlalchemy as sa
 
 from hitsave.cloud.signing import create_team_key, export_team_key, import_team_key
+from hitsave.server.database.tables import metadata
 from hitsave.server.starting import login_link
 from tests.harness import REPOSITORY, Done, Project, Runner
 from tests.services import ThreadServer
@@ -226,3 +228,34 @@ def test_a_failure_is_on_the_dashboard_and_keeps_nobody_waiting(
     run = re.search(r"/dashboard/live/([0-9a-f]{32})", page)
     assert run
     assert "ValueError: no 3" in session.get(f"{server.url}/dashboard/live/{run[1]}", timeout=10).text
+
+
+PRIVATE = """
+from hitsave import experiment
+
+@experiment(local_only=True)
+def salary(name):
+    print("computing salary")
+    return 1234567
+
+print(salary("ann"))
+"""
+
+
+@pytest.mark.slow
+def test_what_is_local_only_reaches_no_server(people: tuple[Person, Person], server: ThreadServer) -> None:
+    ann, bob = people
+    for person in people:
+        person.project.write({"private.py": PRIVATE})
+    assert ann.run.python("private.py").ok().lines == ["computing salary", "1234567"]
+    assert ann.run.python("private.py").ok().lines == ["1234567"]
+    ann.run.hitsave("push").ok()
+    assert bob.run.python("private.py").ok().lines == ["computing salary", "1234567"]
+    later = dict.fromkeys(("HITSAVE_REMOTE", "HITSAVE_API_KEY"), "")
+    bob.project.edit("private.py", "1234567", "7654321")
+    bob.run.python("private.py", env=later).ok()  # stored while no server was set
+    bob.run.hitsave("push").ok()
+    with server.state.database.transaction() as connection:
+        for table in ("entries", "records", "runs", "leases", "functions"):
+            chosen = sa.select(sa.func.count()).select_from(metadata.tables[table])
+            assert connection.execute(chosen).scalar_one() == 0, table
