@@ -121,7 +121,7 @@ def project_at(root: str, origin: str = "folder") -> Project:
     return Project(root, _ordered(roots), origin)
 
 
-def with_import_path(project: Project, path: Iterable[str]) -> Project:
+def with_import_path(project: Project, path: Iterable[object]) -> Project:
     """The project with every folder of `path` (`sys.path`) that is neither Python's own nor an environment's.
 
     A path dependency or an editable install is the user's own code: it is edited, so it is tracked. What was installed
@@ -129,7 +129,7 @@ def with_import_path(project: Project, path: Iterable[str]) -> Project:
     """
     python = tuple(os.path.realpath(place) for place in (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__)))
     extra = []
-    for entry in path:
+    for entry in [entry for entry in path if isinstance(entry, str)]:  # Python ignores what else is there
         folder = os.path.realpath(entry or os.getcwd())
         if folder.startswith(python) or project.source_root(folder) is not None or not os.path.isdir(folder):
             continue

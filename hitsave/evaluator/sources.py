@@ -218,8 +218,11 @@ class Sources:
     def _find_file(self, name: str) -> str | None:
         """The project's file for a module that isn't loaded, searched as `import` would, but without importing."""
         tail = name.replace(".", os.sep)
-        for entry in sys.path:
-            stem = os.path.join(str(entry) or os.getcwd(), tail)
+        entries: list[object] = list(sys.path)
+        for entry in entries:
+            if not isinstance(entry, str):  # Python ignores it, too
+                continue
+            stem = os.path.join(entry or os.getcwd(), tail)
             for candidate in (os.path.join(stem, "__init__.py"), stem + ".py"):
                 if os.path.isfile(candidate):
                     return candidate if self.module_of_file(candidate) is not None else None

@@ -68,9 +68,11 @@ class HitsaveLoader(SourceFileLoader):
     @as_bootstrap
     def exec_module(self, module: ModuleType) -> None:
         """Run the module; its record stays if it comes to its end."""
+        # As in SourceFileLoader, written out: a further frame would count where programs import as deep as Python lets.
         self._running = True
         try:
-            super().exec_module(module)
+            code = self.get_code(module.__name__)
+            _call_with_frames_removed(exec, code, module.__dict__)
         except BaseException:
             self._running = False
             if self._entry is not None:
