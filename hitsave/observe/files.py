@@ -91,6 +91,8 @@ def looked_at(path: Any, *, closely: bool) -> None:
 
 
 def _heard(event: str, args: tuple[Any, ...]) -> None:
+    if watchers is None:  # Python is going down, and has emptied this module; a hook can't be removed
+        return  # type: ignore[unreachable]
     if event == "open":
         sights = watchers()
         if (sights or not (watch.is_busy() or _is_known(args[0]))) and not _on_pythons_behalf():
