@@ -147,6 +147,8 @@ def _note_other_threads(sight: Sight) -> None:
 
 def _discovered(code: CodeType, offset: int) -> Any:
     """The first run of a code object (or of a resumption of one); nobody asks for it again unless it matters."""
+    if _monitoring is None:
+        return None  # the interpreter is ending: callbacks live on when the names of their module are gone
     if is_look(code):
         if under_way:
             note_look(code, sys._getframe(1))
@@ -168,6 +170,8 @@ def _matters(name: str) -> bool:
 
 
 def _started(code: CodeType, _offset: int) -> Any:
+    if _monitoring is None:
+        return None
     _spent.add(code)
     ever.add(code)
     if under_way:
