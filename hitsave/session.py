@@ -152,6 +152,24 @@ class Session:
         """Finish what is under way (uploads) and let go of files. Calls go on working: what they need opens again."""
         self.store.close()
 
+    def tidy(self) -> None:
+        """Bring the cache within its limits if this process stored something: once a day, or if a function has one."""
+        if not self.disk.database.has_written:
+            return
+        from hitsave.store.collect import FunctionLimit, Limits, collect, is_due
+
+        functions = tuple(
+            FunctionLimit(memo.symbol, memo.options.max_entries)
+            for memo in self.planner.memos()
+            if memo.options.max_entries is not None and memo.misses
+        )
+        if functions or is_due(self.disk):
+            from hitsave.explain.record import sources_of
+
+            limits = Limits(self.config.max_size, self.config.max_age, functions)
+            collect(self.disk, limits, sources_of=sources_of)
+            self.disk.close()
+
 
 def stays_here(name: Symbol) -> bool:
     """Whether results of this function never leave the machine (`local_only=True`)."""
@@ -277,6 +295,13 @@ class isolated:
 def _close_at_exit() -> None:
     if _current is not None and _current.pid == os.getpid():
         _current.close()
+        try:
+            _current.tidy()
+        except Exception as error:  # noqa: BLE001 - promise 2: a cache that is too large is not this program's trouble
+            from hitsave.errors import StoreWarning
+
+            text = f"the cache was not brought within its limits: {error!r}"
+            _current.notices.say(StoreWarning, text, hint="Run `hitsave gc`.")
 
 
 def _start_folder() -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 
 from hitsave.cli.output import Output, size_text
 from hitsave.cli.place import open_place
 from hitsave.config import parse_duration, parse_size
 from hitsave.errors import StoreError
-from hitsave.explain.record import decode_code
+from hitsave.explain.record import sources_of
 
 
 def add_gc(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +30,7 @@ def gc(options: argparse.Namespace, output: Output) -> int:
     with open_place(options) as place:
         size = parse_size(options.max_size) if options.max_size else place.config.max_size
         age = parse_duration(options.older, "older") if options.older else place.config.max_age
-        done = collect(place.store, Limits(size, age), dry_run=options.dry_run, sources_of=_sources_of)
+        done = collect(place.store, Limits(size, age), dry_run=options.dry_run, sources_of=sources_of)
     if done.busy:
         raise StoreError("another process is collecting", hint="Try again in a minute.")
     output.emit(
@@ -48,11 +47,6 @@ def gc(options: argparse.Namespace, output: Output) -> int:
     output.line(f"{said} {done.removed} results{f' ({why})' if why else ''}, {size_text(done.freed_bytes)}")
     output.remark(f"{done.entries} results left, {size_text(done.size_bytes)}")
     return 0
-
-
-def _sources_of(closure: bytes) -> Iterable[str]:
-    code = decode_code(closure)
-    return [digest for _, digest in code.sources] if code is not None else []
 
 
 def add_clean(parser: argparse.ArgumentParser) -> None:

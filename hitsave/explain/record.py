@@ -48,6 +48,12 @@ def encode_code(state: CodeState) -> bytes:
     return marshal.dumps((VERSION, *parts), 2)
 
 
+def sources_of(closure: bytes) -> list[str]:
+    """The digests of the sources that an encoded `CodeState` refers to: the names of their records."""
+    code = decode_code(closure)
+    return [digest for _, digest in code.sources] if code is not None else []
+
+
 def decode_code(data: bytes) -> CodeState | None:
     """The state that `encode_code` wrote; None for bytes of another version. The caller has verified `data`."""
     try:

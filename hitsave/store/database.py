@@ -62,6 +62,7 @@ class Database:
         self._checked = 0.0
         self._paused_until = 0.0
         self._reads_paused_until = 0.0
+        self.has_written = False
         self.generation = 0  # grows whenever the file turns out to be another one
         self._opened = 0
 
@@ -166,7 +167,9 @@ class Database:
 
         `durable`: they survive even a power cut from now on.
         """
-        return self.change(lambda cache: cache.write(rows, durable=durable)) is not FAILED
+        done = self.change(lambda cache: cache.write(rows, durable=durable)) is not FAILED
+        self.has_written = self.has_written or done
+        return done
 
     def delete(self, keys: list[bytes]) -> int:
         """Remove the rows under `keys`; how many there were."""
