@@ -52,19 +52,21 @@ class Codebase:
         *,
         ran: Collection[Symbol] | None = None,
         earlier: Collection[Symbol] = (),
+        at_import: Collection[Symbol] | None = None,
         cut: Collection[Symbol] = (),
     ) -> Closure:
         """What calling `start` can depend on. Raises `UnknownSymbol` for a symbol that no module defines.
 
         With `ran`, the functions that ran in one evaluation, bodies of others neither count nor lead on, unless they
-        may have run when modules were imported, or are among `earlier` (ran before in this process) and left state
-        that is read. `cut` are memoised functions whose results count instead of their code.
+        may have run when modules were imported (`at_import`; None: nobody knows), or are among `earlier` (ran before in
+        this process) and left state that is read. `cut` are memoised functions: their results count, not their code.
         """
         starts = (start,) if isinstance(start, str) else tuple(start)
-        key = (starts, None if ran is None else frozenset(ran), frozenset(earlier), frozenset(cut))
+        imports = None if at_import is None else frozenset(at_import)
+        key = (starts, None if ran is None else frozenset(ran), frozenset(earlier), imports, frozenset(cut))
         known = self._closures.get(key)
         if known is None:
-            reach = self.reach(starts, ran=ran, earlier=earlier, cut=cut)
+            reach = self.reach(starts, ran=ran, earlier=earlier, at_import=imports, cut=cut)
             known = self._closures[key] = make_closure(self._graph, self._effects, reach, starts)
             if ran is None and len(self._reaches) < _MOST_REACHES:
                 self._reaches[key] = reach
@@ -133,12 +135,15 @@ class Codebase:
         *,
         ran: Collection[Symbol] | None = None,
         earlier: Collection[Symbol] = (),
+        at_import: Collection[Symbol] | None = None,
         cut: Collection[Symbol] = (),
     ) -> Reach:
         """The walk behind `closure`."""
         starts = tuple(starts)
         cut = frozenset(cut).difference(starts) if cut else ()
-        reach = Reach(self._graph, self._effects, ran=ran, earlier=earlier, cut=cut, extra=self._extra)
+        reach = Reach(
+            self._graph, self._effects, ran=ran, earlier=earlier, at_import=at_import, cut=cut, extra=self._extra
+        )
         for symbol in starts:
             self._start(reach, symbol)
         return reach

@@ -65,6 +65,8 @@ class Effects:
         self._written: dict[Entity, Written] = {}
         self._direct: dict[Entity, Written] = {}
         self._rebinds: dict[Module, frozenset[str]] = {}
+        # Of each contributor: what it changes itself, and what it calls, which may change the rest.
+        self._how: dict[tuple[Module, Contributor], tuple[set[str], list[Entity]]] = {}
 
     def of_module(self, module: Module) -> dict[str, list[Contributor]]:
         """The contributors in a module, by target."""
@@ -81,6 +83,15 @@ class Effects:
     def on(self, target: str) -> Iterable[tuple[Module, list[Contributor]]]:
         """Every (module, contributors) known for a target."""
         return self._by_target.get(target, {}).items()
+
+    def did_change(self, target: str, module: Module, contributor: Contributor, ran: Collection[str]) -> bool:
+        """May it have changed the target when the module was imported, if of the functions only those in `ran` ran?"""
+        itself, called = self._how[module, contributor]
+        return target in itself or any(
+            function.symbol in ran and target in self._direct_of(function).targets
+            for entity in called
+            for function in self.written(entity).through
+        )
 
     def forget(self, modules: Collection[Module], touched: Collection[Entity]) -> None:
         """Work out anew what an edit of `modules` may have changed, which changed the edges of `touched`."""
@@ -183,41 +194,44 @@ class Effects:
     def _contributors(self, module: Module) -> Iterable[tuple[Contributor, set[str]]]:
         for number in range(len(module.summary.statements)):
             edges = self.graph.statement(module, number)
-            targets = self._direct_targets(module, None, edges.writes, is_opaque=bool(edges.opaque))
-            targets |= self._targets_of_calls(edges)
+            targets, called = self._targets_of_calls(edges)
+            targets |= self._direct_targets(module, None, edges.writes, is_opaque=bool(edges.opaque))
             targets |= self._targets_of_statement(module, edges)
-            if targets:
+            self._how[module, number] = targets, called
+            if targets := targets.union(*[self.written(entity).targets for entity in called]):
                 yield number, targets
         for name in module.summary.definitions:
             entity = module.entity(name)
             if entity is None or (entity.has_import and not entity.has_function and not entity.has_value):
                 continue
             edges = self.graph.header(entity)
-            targets = self._targets_of_calls(edges) | self._targets_of_hooks(entity)
+            targets, called = self._targets_of_calls(edges)
+            called += self._hooks(entity)
             targets |= self._direct_targets(module, None, edges.writes)
+            self._how[module, entity] = targets, called
+            targets = targets.union(*[self.written(one).targets for one in called])
             targets.discard(entity.symbol)
             if targets:
                 yield entity, targets
 
-    def _targets_of_calls(self, edges: Edges) -> set[str]:
+    def _targets_of_calls(self, edges: Edges) -> tuple[set[str], list[Entity]]:
+        """What calls change, and the entities called, which may change more."""
         targets: set[str] = set()
-        for entity, bits in edges.mentions.items():
-            if bits & CALLED:
-                targets |= self.written(entity).targets
+        called = [entity for entity, bits in edges.mentions.items() if bits & CALLED]
         for entity, callees in edges.passed.items():
             for callee in callees:
                 if callee is not None:
                     if entity.has_function or entity.is_class:
-                        targets |= self.written(entity).targets
+                        called.append(entity)
                     elif self.written(callee).arguments:
                         targets.add(entity.symbol)
         for owner, name in edges.demands:
             member = self.graph.resolver.member(owner, name)
             if member is not None and member.has_function:
-                targets |= self.written(member).targets
+                called.append(member)
             elif member is None and name == "register":  # of `abc.ABCMeta`: what isinstance says afterwards
                 targets.add(f"{owner.symbol}.{REGISTERED}")
-        return targets
+        return targets, called
 
     def _targets_of_statement(self, module: Module, edges: Edges) -> set[str]:
         """A call made for its effect: what it is given may be changed, and so may the state of an outside package."""
@@ -233,24 +247,23 @@ class Effects:
             names = {thing.name for thing in things if isinstance(thing, Outside)}
         return targets | _state_of(names)
 
-    def _targets_of_hooks(self, entity: Entity) -> set[str]:
+    def _hooks(self, entity: Entity) -> list[Entity]:
         """What Python itself calls when a class statement runs."""
         if not entity.is_class:
-            return set()
-        targets: set[str] = set()
+            return []
+        found: list[Entity] = []
         resolver = self.graph.resolver
         for ancestor in resolver.mro(entity)[0]:
             if ancestor is not entity:
                 hook = ancestor.module.entity(f"{ancestor.qualname}.__init_subclass__")
                 if hook is not None:
-                    targets |= self.written(hook).targets
+                    found.append(hook)
             for definition in ancestor.definitions:
                 for keyword, chain in getattr(definition, "keywords", ()):
                     if keyword == "metaclass" and chain != "?":
                         for thing in resolver.chain(ancestor.module, chain, Trace()):
-                            for meta in resolver.classes(thing):
-                                targets |= self.written(meta).targets
-        return targets
+                            found += resolver.classes(thing)
+        return found
 
     # What running something writes
 

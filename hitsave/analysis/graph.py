@@ -15,6 +15,7 @@ from hitsave.analysis.entities import Entity, Module, Outside
 from hitsave.analysis.modules import Modules
 from hitsave.analysis.refresh import same_facts
 from hitsave.analysis.resolve import Resolver
+from hitsave.analysis.sinks import weaken
 from hitsave.analysis.summary import NO_FACTS, Class, Definition, Facts, Function, ModuleSummary, Value
 
 # Decorators that neither call a function when it is defined nor keep what it returns.
@@ -101,6 +102,7 @@ class Graph:
         if entity.body is None:
             regions = [d.body_facts for d in entity.definitions if isinstance(d, Function)]
             entity.body = resolve_edges(self.resolver, entity.module, self.own_class(entity), regions, name=entity.name)
+            weaken(self.resolver, entity, entity.body)
         return entity.body
 
     def annotations(self, entity: Entity) -> Edges:

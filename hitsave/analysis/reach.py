@@ -10,7 +10,8 @@ whose name is read as an attribute anywhere in the reach, and those that Python 
 Names read on `self`, `super()` and instances of known classes are looked up in those classes and their subclasses.
 
 *What ran.* With a record of the functions that ran, the walk doesn't enter the bodies of others, except where they
-ran before the call (`levels` below): then their header counts and their body doesn't.
+ran before the call (`levels` below): then their header counts and their body doesn't. What may have run when modules
+were imported is entered, if it may have made what a name means (UNCUT) and wasn't seen not to run then (`at_import`).
 
 The walk is a worklist to a fixpoint; each entity is expanded once per level, each edge followed once: linear.
 """
@@ -42,12 +43,14 @@ class Reach(Members):
         *,
         ran: Collection[str] | None = None,
         earlier: Collection[str] = (),
+        at_import: Collection[str] | None = None,
         cut: Collection[str] = (),
         extra: Collection[Module] = (),
         construct_only: bool = False,
     ) -> None:
         super().__init__(graph, effects, ran, construct_only=construct_only)
         self.earlier = earlier
+        self.at_import = at_import
         self.cut = cut
         self.parents: dict[Entity, Entity | None] = {}
         self.followed: dict[Entity, None] = {}  # functions whose body counts
@@ -196,10 +199,12 @@ class Reach(Members):
             return 0
         if self.ran is None:
             return min(level, MENTION)
-        if level == UNCUT or self.graph.is_foreign(entity):
+        if self.graph.is_foreign(entity):
+            return UNCUT
+        if level == UNCUT and (self.at_import is None or entity.symbol in self.at_import):
             return UNCUT
         if entity.symbol in self.ran:
-            return level
+            return MENTION if level == UNCUT else level
         return EARLIER if level == EARLIER and entity.symbol in self.earlier else 0
 
     def _absorb(
@@ -307,7 +312,7 @@ class Reach(Members):
             for found in new:
                 targets = self.effects.of_module(found)
                 for target in sorted(targets.keys() & self._strong.keys()):
-                    self._apply(targets[target], found, self._strong[target])
+                    self._apply(target, targets[target], found, self._strong[target])
 
     def _add_effects(self, entity: Entity) -> None:
         if self.effects is not None:
@@ -319,10 +324,15 @@ class Reach(Members):
                 self._strong[target] = source
                 for module, contributors in self.effects.on(target):  # type: ignore[union-attr]
                     if module in self.active:
-                        self._apply(contributors, module, source)
+                        self._apply(target, contributors, module, source)
 
-    def _apply(self, contributors: Collection[Entity | int], module: Module, source: Entity | None) -> None:
+    def _apply(
+        self, target: str, contributors: Collection[Entity | int], module: Module, source: Entity | None
+    ) -> None:
+        known = None if self.ran is None else self.at_import
         for contributor in contributors:
+            if known is not None and not self.effects.did_change(target, module, contributor, known):  # type: ignore[union-attr]
+                continue
             if isinstance(contributor, int):
                 self.add_statement(module, contributor, source)
             else:
