@@ -167,6 +167,8 @@ class Replay:
             text=True,
             check=False,
         )
+        if "UnsoundWarning" in done.stderr:
+            self.tally.crashed.append(f"{how}: {done.stderr[-2000:]}")
         line = done.stdout.rpartition("\n@")[2]
         if done.returncode or not line:
             self.tally.crashed.append(f"{how}: {done.stderr[-2000:]}")

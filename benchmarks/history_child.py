@@ -17,7 +17,16 @@ def main(how: str, folder: str) -> None:
     warnings.simplefilter("ignore")
     if how == "memoised":
         from hitsave import memo
-    import replayed_calls
+        from hitsave.errors import UnsoundWarning
+
+        warnings.simplefilter("always", UnsoundWarning)  # it failed, and ran the call as plain Python
+    if how == "traced":
+        from history_trace import Seen
+
+        with Seen() as imported:
+            import replayed_calls
+    else:
+        import replayed_calls
 
     calls = {
         name: value
@@ -30,7 +39,7 @@ def main(how: str, folder: str) -> None:
             memoised = memo(impure="allow")(call)
             found[name] = {**answer(memoised), "ran": bool(memoised.__hitsave_memo__.misses)}
         elif how == "traced":
-            found[name] = {"trace": in_a_fork(call, folder)}
+            found[name] = {"trace": in_a_fork(call, folder, imported)}
         else:
             found[name] = answer(call)
     print("\n@" + json.dumps(found))
@@ -43,7 +52,7 @@ def answer(call) -> dict:
         return {"answer": f"{type(error).__name__}: {error}", "raised": True}
 
 
-def in_a_fork(call, folder: str) -> list[str]:
+def in_a_fork(call, folder: str, imported: set) -> list[str]:
     """The trace of a call, made in a child: no call finds what others have left."""
     reading, writing = os.pipe()
     pid = os.fork()
@@ -52,7 +61,7 @@ def in_a_fork(call, folder: str) -> list[str]:
 
         try:
             with os.fdopen(writing, "w") as pipe:
-                pipe.write(json.dumps(trace(call, folder)))
+                pipe.write(json.dumps(trace(call, folder, imported)))
         finally:
             os._exit(0)
     os.close(writing)

@@ -1,9 +1,10 @@
 """The trace of a call: what its result is made from, found by running it. Independent of hitsave, and simpler.
 
     ran     every function of the project that ran, by its normalised definition (no docstrings, annotations, positions)
-    read    what these name at module level: constants and what made them (functions called at import count whole),
-            classes by shape (bases, decorators, keywords, names and constants in the body, signatures of methods),
-            functions that did not run by signature, defaults and decorators; imports by what they lead to
+    read    what these name at module level: constants and what made them (what was called for it and ran at import
+            counts whole), classes by shape (bases, decorators, keywords, names and constants in the body; signatures of
+            methods, unless the class is only tested for), functions that did not run by signature, defaults and
+            decorators; imports by what they lead to
 
 Two commits with the same trace of a call must give the same answer, as far as no state or file is involved.
 """
@@ -17,6 +18,20 @@ import sys
 from pathlib import Path
 
 
+def _flat(body: list[ast.stmt]):
+    """Statements, those inside compound ones in place of these, and the tests of `if` and `while`."""
+    for statement in body:
+        if isinstance(statement, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
+            if isinstance(statement, (ast.If, ast.While)):
+                yield statement.test
+            for part in ("body", "orelse", "finalbody"):
+                yield from _flat(getattr(statement, part, []))
+            for handler in getattr(statement, "handlers", []):
+                yield from _flat(handler.body)
+        else:
+            yield statement
+
+
 class Text:
     """A module's top-level names and definitions, read from its file."""
 
@@ -26,15 +41,9 @@ class Text:
         for statement in self._statements(self.tree.body):
             self._add(statement, "")
 
-    def _statements(self, body: list[ast.stmt]):
-        for statement in body:
-            if isinstance(statement, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
-                for part in ("body", "orelse", "finalbody"):
-                    yield from self._statements(getattr(statement, part, []))
-                for handler in getattr(statement, "handlers", []):
-                    yield from self._statements(handler.body)
-            else:
-                yield statement
+    @staticmethod
+    def _statements(body: list[ast.stmt]):
+        return (one for one in _flat(body) if isinstance(one, ast.stmt))
 
     def _add(self, statement: ast.stmt, prefix: str) -> None:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -58,14 +67,14 @@ class Normalise(ast.NodeTransformer):
     def visit_FunctionDef(self, node):
         self.generic_visit(node)
         node.returns = None
-        node.body = _without_docstring(node.body)
+        node.body = _without_texts(node.body)
         return node
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node):
         self.generic_visit(node)
-        node.body = _without_docstring(node.body)
+        node.body = _without_texts(node.body)
         return node
 
     def visit_Constant(self, node):
@@ -83,21 +92,44 @@ class Normalise(ast.NodeTransformer):
         return ast.Assign([node.target], node.value, lineno=0)
 
 
-def _without_docstring(body):
-    first = body[0] if body else None
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-        body = body[1:]
-    return body or [ast.Pass()]
+def _without_texts(body):
+    """Without docstrings, those of attributes included: strings that stand alone."""
+    kept = [
+        one
+        for one in body
+        if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str))
+    ]
+    return kept or [ast.Pass()]
+
+
+_TESTS = ("isinstance", "issubclass")
+
+
+def _called(tree: ast.AST) -> set[int]:
+    """The nodes of names that are called, or given to something that is."""
+    return {id(node) for call in ast.walk(tree) if isinstance(call, ast.Call) for node in ast.walk(call)}
+
+
+def _tested(tree: ast.AST) -> set[int]:
+    """The nodes of names of classes that are only tested for: in `isinstance` and `except`."""
+    found: list[ast.AST] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and node.type is not None:
+            found.append(node.type)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _TESTS:
+            found += node.args[1:]
+    return {id(node) for one in found for node in ast.walk(one)}
 
 
 class Trace:
     """Collects what functions that ran lead to."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, at_import: set[tuple[str, str]]) -> None:
         self.folder = folder
+        self.at_import = at_import  # (file, qualified name) of functions that ran when modules were imported
         self.texts: dict[str, Text | None] = {}
         self.items: dict[str, str] = {}
-        self._followed: set[tuple[str, str, bool]] = set()
+        self._followed: set[tuple[str, str, bool, bool]] = set()
 
     def ran(self, path: str, qualname: str) -> None:
         """A function of the project ran."""
@@ -128,33 +160,41 @@ class Trace:
             self._names(path, clean)
 
     def _names(self, path: str, tree: ast.AST, *, called: bool = False) -> None:
-        """Everything at module level that a tree names; with `called`, what it calls ran at import."""
+        """Everything at module level that a tree names; with `called`, what it calls may have run at import."""
+        calls, tests = _called(tree) if called else set(), _tested(tree)
+        if called and isinstance(tree, ast.expr):
+            calls |= {id(tree)}  # a decorator or base
         for node in ast.walk(tree):
+            how = {"called": id(node) in calls, "tested": id(node) in tests}
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                self._read(path, node.id, called=called)
+                self._read(path, node.id, **how)
             elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 target = self._module(path, node.value.id)
                 if target:
-                    self._read(target, node.attr, called=called)
+                    self._read(target, node.attr, **how)
             elif isinstance(node, ast.ImportFrom):
                 self._import(path, node, None, called=called)
 
-    def _read(self, path: str, name: str, *, called: bool = False) -> None:
-        if (path, name, called) in self._followed:
+    def _read(self, path: str, name: str, *, called: bool = False, tested: bool = False) -> None:
+        if (path, name, called, tested) in self._followed:
             return
-        self._followed.add((path, name, called))
+        self._followed.add((path, name, called, tested))
         text = self.text(path)
         for statement in (text.named.get(name) or []) if text else []:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                if called:
+                if called and (path, name) in self.at_import:
                     self._whole(path, name, statement)
                 else:
                     self._header(path, name, statement)
             elif isinstance(statement, ast.ClassDef):
-                self._shape(path, name, statement)
+                self._shape(path, name, statement, tested=tested)
+                for inner in text.named if called else ():
+                    if inner.startswith(f"{name}.") and (path, inner) in self.at_import:
+                        for method in text.named[inner]:
+                            self._whole(path, inner, method)
             elif isinstance(statement, (ast.Import, ast.ImportFrom)):
                 if isinstance(statement, ast.ImportFrom):
-                    self._import(path, statement, name, called=called)
+                    self._import(path, statement, name, called=called, tested=tested)
             else:
                 clean = Normalise().visit(ast.parse(ast.unparse(statement)))
                 if self._note("read", path, name, clean):
@@ -168,16 +208,17 @@ class Trace:
                 self._names(path, decorator, called=True)
             self._names(path, clean.args)
 
-    def _shape(self, path: str, name: str, cls: ast.ClassDef) -> None:
+    def _shape(self, path: str, name: str, cls: ast.ClassDef, *, tested: bool = False) -> None:
         clean = Normalise().visit(ast.parse(ast.unparse(cls))).body[0]
         made = [*clean.bases, *clean.keywords, *clean.decorator_list]
         methods = []
-        for statement in clean.body:
+        for statement in _flat(clean.body):
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                methods += [ast.Constant(statement.name), statement.args, *statement.decorator_list]
+                methods += [ast.Constant(statement.name)]
+                methods += [] if tested else [statement.args, *statement.decorator_list]
             else:
                 made.append(statement)
-        if self._note("shape", path, name, ast.Module([*made, *methods], [])):
+        if self._note("tested" if tested else "shape", path, name, ast.Module([*made, *methods], [])):
             for part in made:  # what a default of a method that didn't run was made from can't matter
                 self._names(path, part, called=True)
 
@@ -197,11 +238,13 @@ class Trace:
                             return found
         return None
 
-    def _import(self, path: str, statement: ast.ImportFrom, name: str | None, *, called: bool) -> None:
+    def _import(
+        self, path: str, statement: ast.ImportFrom, name: str | None, *, called: bool, tested: bool = False
+    ) -> None:
         target = self._file(path, statement.module or "", statement.level)
         for alias in statement.names:
             if target and (name is None or (alias.asname or alias.name) == name):
-                self._read(target, alias.name, called=called)
+                self._read(target, alias.name, called=called, tested=tested)
 
     def _file(self, path: str, module: str, level: int) -> str | None:
         base = Path(self.folder)
@@ -214,22 +257,35 @@ class Trace:
         return None
 
 
-def trace(call, folder: str) -> list[str]:
-    """The trace of a call as sorted "what=digest" items. Runs it."""
-    seen = set()
+class Seen:
+    """Context manager: gathers the code objects that start on this thread meanwhile."""
 
-    def note(frame, event, _argument):
+    def __enter__(self) -> set:
+        self.codes = set()
+        sys.setprofile(self._note)
+        return self.codes
+
+    def _note(self, frame, event, _argument):
         if event == "call":
-            seen.add(frame.f_code)
+            self.codes.add(frame.f_code)
 
-    sys.setprofile(note)
-    try:
-        repr(call())
-    except Exception:  # noqa: BLE001 - not counted anyway
-        pass
-    finally:
+    def __exit__(self, *_) -> None:
         sys.setprofile(None)
-    found = Trace(folder)
+
+
+def trace(call, folder: str, imported: set) -> list[str]:
+    """The trace of a call as sorted "what=digest" items. Runs it. `imported` is the code that ran at import."""
+    with Seen() as seen:
+        try:
+            repr(call())
+        except Exception:  # noqa: BLE001 - not counted anyway
+            pass
+    at_import = set()
+    found = Trace(folder, at_import)
+    for code in imported:
+        if code.co_filename.startswith(folder + os.sep):
+            qualname = _qualname(code, found.text(code.co_filename)).partition(".<locals>")[0]
+            at_import.add((code.co_filename, qualname))
     for code in seen:
         if code.co_filename.startswith(folder + os.sep):
             found.ran(code.co_filename, _qualname(code, found.text(code.co_filename)))

@@ -174,7 +174,7 @@ def namedlist():
     Point = namedutils.namedlist("Point", ["x", "y"])
     p = Point(1, 2)
     p.x = 5
-    return p, Point._fields
+    return list(p), Point._fields  # an instance of a class made by `exec` can't be stored
 
 
 def augpath():
