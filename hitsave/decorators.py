@@ -190,7 +190,7 @@ def _decorate(thing: Any, options: Options, site: Site | None) -> Any:
 
 def _install_hook(function: FunctionType) -> None:
     """Have later imports recorded; and, from now on, what runs noted."""
-    from hitsave.importhook import current_hook, loaded
+    from hitsave.importhook import current_hook
     from hitsave.importhook.cells import is_cell
 
     hook = current_hook()
@@ -207,8 +207,7 @@ def _install_hook(function: FunctionType) -> None:
 
     files.install()
     variables.install()
-    if running.install() and running.observed_from < 0:
-        running.observed_from = loaded().revision
+    running.install()
 
 
 def _symbol_of(function: FunctionType) -> Symbol:
@@ -255,3 +254,19 @@ def _connect(made: Memo, method: str) -> Any:
         connect(made.wrapper, slow)
         note_connected(made, _first_call(made))
     return slow
+
+
+def _begin_to_observe() -> None:
+    """Note what runs, before the first function is decorated: what imports run makes what names are bound to.
+
+    (`HITSAVE_OBSERVE` only: the configuration isn't read before the first call.)
+    """
+    import os
+
+    from hitsave.observe import running
+
+    if os.environ.get("HITSAVE_OBSERVE") != "off":
+        running.install()
+
+
+_begin_to_observe()

@@ -63,7 +63,8 @@ class Observed(Record):
     `reached` are those of `ran` that no static edge led to, `carried` the functions and classes that came in with an
     argument or a live value: the closure starts at these too. `earlier` are functions that may have run before it in
     the same process: what they may have left behind counts although they didn't run. `imported` are modules that it
-    was the first to import, so that what their top level read is among what it read. `impurities` names clock,
+    was the first to import, so that what their top level read is among what it read. `at_import` are functions that may
+    have run when modules were imported, and so made what their names are bound to. `impurities` names clock,
     randomness, network …
     """
 
@@ -83,6 +84,7 @@ class Observed(Record):
     carried: tuple[Symbol, ...] = ()
     earlier: tuple[Symbol, ...] = ()
     imported: tuple[str, ...] = ()
+    at_import: tuple[Symbol, ...] = ()
 
 
 class Blob(Record):

@@ -31,10 +31,16 @@ if TYPE_CHECKING:
     from hitsave.source import Source
     from hitsave.store.contract import Store
 
-    # starts, ran, earlier, cut
-    Narrowing = tuple[frozenset[Symbol], frozenset[Symbol] | None, frozenset[Symbol], frozenset[Symbol]]
+    Names = frozenset[Symbol]
+    # starts, ran, earlier, at_import, cut
+    Narrowing = tuple[Names, Names | None, Names, Names | None, Names]
 
 OUTSIDE = ""
+# Part of the names under which closures are kept: a walk that finds other things makes a new number.
+# 2: what was seen not to run at import isn't entered
+# 3: who only changes a registry doesn't read it
+# 4: nor does what changes nothing that is read, as far as it was seen to run at import
+WALK = 4
 TYPED_MODULES = frozenset(("__main__", "__mp_main__", "builtins"))
 
 
@@ -61,10 +67,17 @@ class Codebook(Sources):
         *,
         ran: Collection[Symbol] | None = None,
         earlier: Collection[Symbol] = (),
+        at_import: Collection[Symbol] | None = None,
         cut: Collection[Symbol] = (),
     ) -> Closure:
         """The closure of those of `starts` that exist, narrowed as in `Codebase.closure`."""
-        key = (frozenset(starts), None if ran is None else frozenset(ran), frozenset(earlier), frozenset(cut))
+        key = (
+            frozenset(starts),
+            None if ran is None else frozenset(ran),
+            frozenset(earlier),
+            None if at_import is None or ran is None else frozenset(at_import),
+            frozenset(cut),
+        )
         with self._lock:
             revision = self._follow()
             known = self._closures.get(key)
@@ -184,11 +197,20 @@ class Codebook(Sources):
         """Whether `code` was typed into this process, so that it has no symbol."""
         return code.co_filename != "<string>" and is_cell(code.co_filename)
 
-    def loaded_before_observation(self, module: str) -> bool:
-        """Whether functions of `module` may have run before anybody noted what runs."""
-        entry = self.loaded.entry(module)
-        # One that others loaded was put on record when it was attested, which is later than it ran.
-        return entry is None or entry.kind != "hook" or entry.since <= running.observed_from
+    def may_have_run_unseen(self, name: Symbol) -> bool:
+        """Whether the function `name` may have run before anybody noted what runs."""
+        module = self.import_name(module_of(name))
+        if module is None or module in running.before:
+            source = self.source(module_of(name))
+            line = 0 if source is None else running.reached_lines.get(source.path, 0)
+            return not line or self._first_line(name, source) <= line
+        return False
+
+    def _first_line(self, name: Symbol, source: Source | None) -> int:
+        """The line that the first definition of `name` begins in, 0 if there is none."""
+        summary = None if source is None else self.summary(source)
+        bindings = () if summary is None else summary.definitions.get(qualname_of(name), ())
+        return min((one.line for one in bindings), default=0)
 
     def symbol_at(self, module: str, qualname: str, line: int) -> Symbol:
         """The symbol of `qualname`, or, for a lambda or comprehension of a module or class, that of the line."""
@@ -217,11 +239,11 @@ class Codebook(Sources):
         if self._codebase is None:
             self._codebase = Codebase(self)
             self._answers = {}
-        starts, ran, earlier, cut = key
+        starts, ran, earlier, at_import, cut = key
         self._computing = True
         try:
             known = [name for name in sorted(starts) if self._exists(name)]
-            closure = self._codebase.closure(known, ran=ran, earlier=earlier, cut=cut)
+            closure = self._codebase.closure(known, ran=ran, earlier=earlier, at_import=at_import, cut=cut)
         finally:
             self._computing = False
         asked = {name: _answer(source) for name, source in self._answers.items()}
@@ -256,6 +278,11 @@ def _answer(source: Source | None) -> str:
 
 
 def _kept_name(key: Narrowing) -> str:
-    starts, ran, earlier, cut = key
-    parts = [sorted(starts), None if ran is None else sorted(ran), sorted(earlier), sorted(cut), RECIPE]
+    starts, ran, earlier, at_import, cut = key
+    sets = [sorted(starts), _sorted(ran), sorted(earlier), _sorted(at_import), sorted(cut)]
+    parts = [*sets, RECIPE, WALK]
     return digest_text(repr(parts))
+
+
+def _sorted(names: Collection[Symbol] | None) -> list[Symbol] | None:
+    return None if names is None else sorted(names)

@@ -79,6 +79,7 @@ def _record(evaluator: Evaluator, attempt: Attempt, generator: Any) -> Generator
 
 
 def _pause(attempt: Attempt, outer: list[Any]) -> None:
+    running.pause(attempt.sight)
     watch.end(attempt.sight, outer)
     running.rearm()
 

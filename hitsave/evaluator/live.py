@@ -6,11 +6,13 @@ digest of its value, if it has one within a budget; else by its definition alone
 isn't something the caller passed.
 
 A value that can't change in place (numbers, text, functions, classes …) is digested once and recognised by identity
-after that; any other is digested anew at each question.
+after that; any other is digested anew at each question, but for questions of one *moment*: between looking a call up
+and running its body nothing of the user's runs on this thread.
 """
 
 from __future__ import annotations
 
+import _thread
 import sys
 
 from hitsave.analysis.closure import MADE, WHICH
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from hitsave.values.digest import CodeDigest
+    from hitsave.evaluator.carrier import Carrier
 
 # Bytes of canonical form: 64 KiB are digested in well under a millisecond.
 BUDGET_BYTES = 1 << 16
@@ -64,13 +66,27 @@ class LiveValues:
     def __init__(
         self,
         import_name: Callable[[str], str | None],
-        code: CodeDigest,
-        describe: Callable[..., str] | None = None,
+        carrier: Callable[[], Carrier],
+        describe: Callable[..., str],
     ) -> None:
         self._import_name = import_name
-        self._code = code
-        self._describe = describe  # see `made.py`; without it, what it describes is left out
+        self._carrier = carrier
+        self._describe = describe  # see `made.py`
+        self._brought: dict[Symbol, set[Symbol]] = {}  # the code that a value holds, when it was last digested
+        self._moments: dict[int, dict[Symbol, Digest]] = {}  # of each thread that is in one
         self._steady: dict[Symbol, tuple[Any, Digest]] = {}
+
+    def begin_moment(self) -> None:
+        """From now until `end_moment`, nothing of the user's runs on this thread."""
+        self._moments[_thread.get_ident()] = {}
+
+    def end_moment(self) -> None:
+        """Digest anew, from now on."""
+        self._moments.pop(_thread.get_ident(), None)
+
+    def brought(self, symbols: Iterable[Symbol]) -> set[Symbol]:
+        """The symbols of the code that the values behind `symbols` held when they were last digested."""
+        return set().union(*[self._brought.get(name, ()) for name in symbols])
 
     def digests(self, symbols: Iterable[Symbol]) -> dict[Symbol, Digest]:
         """{symbol: digest} of those whose module is loaded.
@@ -78,7 +94,11 @@ class LiveValues:
         `BY_DEFINITION` for a value that has no digest, `ABSENT` where there is none: a name may be set later.
         """
         found: dict[Symbol, Digest] = {}
+        moment = self._moments.get(_thread.get_ident())
         for name in symbols:
+            if moment is not None and name in moment:
+                found[name] = moment[name]
+                continue
             holder, attribute = self.holder(name)
             if holder is None:
                 continue
@@ -88,20 +108,23 @@ class LiveValues:
             value = _held(holder, attribute)
             if value is MISSING:
                 found[name] = ABSENT
+                self._brought.pop(name, None)
                 continue
             known = self._steady.get(name)
             if known is not None and known[0] is value and not _has_filled(value):
                 found[name] = known[1]
                 continue
+            self._brought.pop(name, None)
+            self._steady.pop(name, None)
             digest = HARMLESS if _is_harmless(value) else self._digest(name, value)
             if digest in (HARMLESS, BY_DEFINITION) or (is_steady(value) and not _is_itself(name, value)):
                 self._steady[name] = (value, digest)
+            elif moment is not None:
+                moment[name] = digest
             found[name] = digest
         return found
 
     def _add_described(self, found: dict[Symbol, Digest], name: Symbol, value: Any) -> None:
-        if self._describe is None:
-            return
         known = self._steady.get(name)
         if known is None or known[0] is not value or _has_filled(value):
             text = "absent" if value is MISSING else self._describe(plain(name), value, which=name.endswith(WHICH))
@@ -131,13 +154,15 @@ class LiveValues:
         self._steady.clear()
 
     def _digest(self, name: Symbol, value: Any) -> Digest:
+        carrier = self._carrier()
+        self._brought[name] = carrier.starts
         if type(value) is type(sys):
-            self._code(value)  # carries it
+            carrier(value)
             return Digest("module:" + value.__name__)
         try:
             if type(value) in _DESCRIPTORS:  # they are compared by what they hold
                 value = function_in(value) or value
-            return digest_value(value, code=self._code, path=str(name), budget=BUDGET_BYTES)
+            return digest_value(value, code=carrier, path=str(name), budget=BUDGET_BYTES)
         except (CannotDigest, RecursionError):
             return BY_DEFINITION
         except Exception:  # noqa: BLE001 - the user's own __reduce__, __getstate__ or property raised; see above

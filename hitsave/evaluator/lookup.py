@@ -154,7 +154,10 @@ class LookUp:
                 continue
             if evaluation.key.fingerprint == asked.key.fingerprint and not observed.children:
                 continue  # it was tried as an exact one
-            group = (observed.ran, observed.reached, observed.carried, observed.narrowed, _called(observed))
+            group = (
+                *(observed.ran, observed.reached, observed.carried, observed.earlier, observed.at_import),
+                *(observed.narrowed, _called(observed)),
+            )
             unchanged = groups.get(group)
             if unchanged is None:
                 if len(groups) >= MOST_GROUPS:

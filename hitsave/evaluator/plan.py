@@ -19,14 +19,13 @@ from hitsave.evaluator.conditions import UNLOADED
 from hitsave.evaluator.guard import Check, always, compile_guard, never
 from hitsave.evaluator.live import BY_DEFINITION, LiveValues, is_steady, plain
 from hitsave.evaluator.made import Making
+from hitsave.evaluator.narrowing import MOST_ROUNDS, Narrower
 from hitsave.evaluator.nested import Lifted, counted_cells
-from hitsave.evaluator.state import function_in
 from hitsave.evaluator.typed import Typed
 from hitsave.evaluator.wrapper import guard_with, unguard
 from hitsave.importhook.codes import nested
-from hitsave.observe import files, running
+from hitsave.observe import files
 from hitsave.observe.files import stat_signature
-from hitsave.record import Record
 from hitsave.symbol import Symbol, module_of, outermost, qualname_of, symbol
 from hitsave.values.immutable import is_atomic, is_immutable
 
@@ -43,14 +42,14 @@ if TYPE_CHECKING:
     from hitsave.evaluator.evaluator import Asked
     from hitsave.evaluator.lookup import LookUp
     from hitsave.evaluator.memo import Memo
+    from hitsave.evaluator.narrowing import Narrowed
     from hitsave.observe.watch import Sight
 
+    Symbols = tuple[Symbol, ...]
+
 LOCAL = "<locals>"
-CO_NESTED = 0x10  # Python 3.10 knows no qualified names
 WARM_ENTRIES = 1 << 15
 WARM_CHARACTERS = 1 << 12
-# Code that live values carry may reach live values of its own, and so on; this deep is deep enough to be suspicious.
-MOST_ROUNDS = 8
 # Packages whose functions give the same for the same arguments, whenever they are called.
 QUIET = frozenset(
     ("re", "typing", "typing_extensions", "collections", "enum", "dataclasses", "functools", "itertools", "math")
@@ -63,6 +62,7 @@ class Plan:
 
     __slots__ = (
         "base",
+        "brought",
         "caches",
         "checks",
         "closure",
@@ -73,6 +73,7 @@ class Plan:
         "last_seen",
         "moving",
         "narrowings",
+        "own",
         "own_code",
         "own_symbol",
         "unloaded",
@@ -92,7 +93,9 @@ class Plan:
         revision: int,
     ) -> None:
         self.starts = starts
+        self.own = starts  # without the writers, and without what live values bring
         self.base = starts  # without the writers
+        self.brought: dict[Symbol, set[Symbol]] = {}  # the code that each of its live values holds
         # Functions that may have left state which the closure reads, where that state can't be digested.
         self.writers: frozenset[Symbol] = frozenset()
         self.stateful: tuple[Symbol, ...] = ()  # functions that keep something
@@ -103,7 +106,9 @@ class Plan:
         self.revision = revision
         self.values: tuple[Symbol, ...] = ()  # names that count by value
         self.moving: dict[Symbol, Digest] = {}  # those of them whose value can change in place
-        self.narrowings: dict[Any, tuple[Closure, Fingerprint, tuple[Symbol, ...]]] = {}  # how evaluations narrowed it
+        self.narrowings: dict[
+            Any, tuple[Closure, Fingerprint, tuple[Symbol, ...], tuple[Symbol, ...]]
+        ] = {}  # how evaluations narrowed it
         self.own_code: frozenset[CodeType] = frozenset()  # of a nested function, and the symbol it has for analysis
         self.own_symbol = Symbol("")
         self.unloaded: tuple[tuple[str, tuple[int, ...]], ...] = ()  # files that a call may import, as they were
@@ -130,16 +135,15 @@ class Planner:
     ) -> None:
         self.book = book
         self.config = config
-        self.live = LiveValues(book.import_name, Carrier(book), Making(book).describe)
+        self.live = LiveValues(book.import_name, lambda: Carrier(book), Making(book).describe)
         self.bindings = Bindings(book, self.live)
+        self.narrower = Narrower(book, self.live, self.bindings)
         self._memos: dict[Symbol, ref[Memo]] = {}
         self._keep_code = keep_code
         self._hears = False
         self._decorated = decorated  # the memoised function of that name, called before or not
         self._kept: set[str] = set()
         self._by_code_alone: dict[Symbol, bool] = {}
-        self._ever: set[Symbol] = set()
-        self._ever_seen = 0
         self._carrying: dict[tuple[Symbol, frozenset[Symbol]], Plan] = {}
 
     def add(self, memo: Memo) -> None:
@@ -168,6 +172,7 @@ class Planner:
 
     def plan(self, memo: Memo, carried: frozenset[Symbol] = frozenset()) -> Plan:
         """The plan that stands for `memo` now, with the code that the arguments carry. Raises if it has none."""
+        self.live.begin_moment()
         if carried:
             key = (memo.symbol, carried)
             plan = self._carrying.get(key)
@@ -221,6 +226,7 @@ class Planner:
         else:
             starts = typed.starts | carried
             extra += tuple(sorted(typed.pairs.items()))
+        own = starts
         writers: frozenset[Symbol] = frozenset()
         for _ in range(MOST_ROUNDS):
             closure = self.book.closure(starts | writers)
@@ -237,7 +243,8 @@ class Planner:
         extra += self.bindings.replaced(closure)
         fingerprint = self.book.fingerprint(closure, extra, memo.options.third_party)
         plan = Plan(starts | writers, closure, fingerprint, extra, revision)
-        plan.base, plan.writers, plan.stateful = starts, writers, stateful
+        plan.own, plan.base, plan.writers, plan.stateful = own, starts, writers, stateful
+        plan.brought = {name: self.live.brought((name,)) for name in values}
         plan.values = values
         plan.caches = self.bindings.caches(closure)
         plan.moving = {name: digest for name, digest in digests.items() if not self.live.is_steady(name)}
@@ -291,10 +298,8 @@ class Planner:
     def _live(self, values: tuple[Symbol, ...], literal: frozenset[Symbol]) -> tuple[dict[Symbol, Digest], set[Symbol]]:
         """Digests of the live values, and the symbols of the code that they hold."""
         digests = dict(self.live.digests(values))
-        carrier = Carrier(self.book)
         holding = [name for name in values if name not in literal and digests.get(name, BY_DEFINITION) != BY_DEFINITION]
-        LiveValues(self.book.import_name, carrier).digests(holding)
-        return digests, carrier.starts
+        return digests, self.live.brought(holding)
 
     def _exchange_guard(self, memo: Memo, plan: Plan) -> None:
         if memo.wrapper is None:  # it came here by value: there is no wrapper to exchange anything in
@@ -305,115 +310,15 @@ class Planner:
         plan.is_warm = False
         unguard(memo.wrapper, memo.function)
 
-    # -- narrowing ---------------------------------------------------------------------------------------------------
+    # -- evaluations -------------------------------------------------------------------------------------------------
 
     def narrowed(self, memo: Memo, plan: Plan, observed: Observed) -> str:
         """The fingerprint, for today's code, of the closure that an evaluation's record narrows."""
-        starts = {*plan.base, *observed.carried, *observed.reached}
-        ran = frozenset(observed.ran) if observed.complete else None
-        closure = self.book.closure(
-            starts, ran=ran, earlier=observed.earlier, cut={child.symbol for child in observed.children}
-        )
-        return self.book.fingerprint(closure, plan.extra, memo.options.third_party)
+        return self.narrower.narrowed(memo, plan, observed)
 
     def narrow(self, asked: Asked, sight: Sight) -> Narrowed:
         """What the evaluation `asked` depends on, given what it was seen to run and call."""
-        plan = asked.plan
-        static = plan.closure
-        ran, gap = self._what_ran(plan, sight)
-        earlier = () if gap else self._earlier(plan, ran)
-        known = static.symbols()
-        left = plan.writers if gap else self._left_state(plan, {*ran, *earlier})
-        if not gap:
-            earlier = tuple(sorted({*earlier, *left}))
-        reached = tuple(sorted({*left, *(name for name in ran if name not in known)}))
-        cut = {child.symbol for child, _ in sight.children}
-        starts = {*plan.base, *reached}
-        shape = (frozenset(starts), None if gap else frozenset(ran), earlier, frozenset(cut))
-        narrowing = plan.narrowings.get(shape)
-        if narrowing is None or sight.revision != self.book.loaded.revision:
-            closure = self.book.closure(shape[0], ran=shape[1], earlier=earlier, cut=cut)
-            fingerprint = self.book.fingerprint(closure, plan.extra, asked.memo.options.third_party)
-            narrowing = plan.narrowings[shape] = (closure, fingerprint, self._counted_values(plan, closure))
-        closure, fingerprint, values = narrowing
-        return Narrowed(
-            fingerprint,
-            () if gap else tuple(sorted(ran)),
-            reached,
-            tuple(sorted(plan.base)),
-            earlier,
-            self._values_at_entry(values, sight),
-            tuple(sorted({kind for kind, _, _ in closure.impurities} | sight.unpure)),
-            self._imported(sight),
-            gap,
-        )
-
-    def _what_ran(self, plan: Plan, sight: Sight) -> tuple[set[Symbol], str]:
-        gap = running.incomplete(sight)
-        if gap:
-            return set(), gap
-        ran: set[Symbol] = set()
-        for code in sight.codes:
-            name = self.book.symbol_of_code(code)
-            if code in plan.own_code:
-                ran.add(plan.own_symbol)
-            elif name is not None:
-                if plan.own_code and code.co_flags & CO_NESTED and name not in plan.starts:
-                    continue  # made in the function around it: it came in by value, which holds its code
-                ran.add(name)
-            elif self.book.is_typed_code(code):
-                return set(), "code that was typed in ran"
-        if any(widened.code == "HS201" for widened in plan.closure.widened):
-            return set(), "it runs code that is made at run time"
-        return ran, ""
-
-    def _earlier(self, plan: Plan, ran: set[Symbol]) -> tuple[Symbol, ...]:
-        """Functions of the closure that didn't run now but may have run before, and so may have left state."""
-        return tuple(name for name in plan.closure.functions if name not in ran and self._may_have_run(name))
-
-    def _left_state(self, plan: Plan, candidates: set[Symbol]) -> frozenset[Symbol]:
-        """Functions that may have left the state that has no digest: its writers that ran, and who gave them what."""
-        left = plan.writers & candidates
-        if any(self._takes_arguments(name) for name in left):
-            left |= self._ran_ever()
-        return left
-
-    def _takes_arguments(self, name: Symbol) -> bool:
-        holder, attribute = self.live.holder(name)
-        function = None if holder is None else function_in(holder.__dict__.get(attribute))
-        return function is None or function.__code__.co_argcount > isinstance(holder, type)
-
-    def _may_have_run(self, name: Symbol) -> bool:
-        if not running.is_noting():
-            return True
-        return name in self._ran_ever() or self.book.loaded_before_observation(module_of(name))
-
-    def _ran_ever(self) -> set[Symbol]:
-        """The project's functions that were seen to run in this process."""
-        if self._ever_seen < len(running.ever):
-            self._ever_seen = len(running.ever)
-            self._ever = {found for code in list(running.ever) if (found := self.book.symbol_of_code(code)) is not None}
-        return self._ever
-
-    def _counted_values(self, plan: Plan, closure: Closure) -> tuple[Symbol, ...]:
-        """The names of a narrowed closure that count by value."""
-        counted = closure.symbols()
-        keeping = [*(name for name in plan.stateful if name in counted), *self.bindings.stateful(closure)]
-        return tuple(dict.fromkeys((*closure.constants, *closure.live, *keeping)))
-
-    def _values_at_entry(self, names: tuple[Symbol, ...], sight: Sight) -> tuple[tuple[Symbol, Digest], ...]:
-        """Digests as they were when the evaluation began; as they are now for modules that it imported itself."""
-        late = self.live.digests([name for name in names if name not in sight.live])
-        found = {name: sight.live.get(name, late.get(name, BY_DEFINITION)) for name in names}
-        return tuple(sorted((name, digest) for name, digest in found.items() if digest != BY_DEFINITION))
-
-    def _imported(self, sight: Sight) -> tuple[str, ...]:
-        """Modules that were loaded since the evaluation began."""
-        book = self.book.loaded
-        if sight.revision == book.revision:
-            return ()
-        fresh = [loaded for name in book.names() if (loaded := book.get(name)) and loaded.revision > sight.revision]
-        return tuple(sorted({loaded.module_name for loaded in fresh}))
+        return self.narrower.narrow(asked, sight)
 
     def was_swapped(self, asked: Asked) -> bool:
         """Whether the code behind the key of a call was reloaded or exchanged since the key was made."""
@@ -525,17 +430,3 @@ def is_empty(cell: Any) -> bool:
 def is_steady_cell(cell: Any) -> bool:
     """Whether what a closure cell holds is the same for as long as it is the same object."""
     return not is_empty(cell) and is_steady(cell.cell_contents)
-
-
-class Narrowed(Record):
-    """What an evaluation's record says of the code: see `Observed` for the fields."""
-
-    fingerprint: str
-    ran: tuple[Symbol, ...]
-    reached: tuple[Symbol, ...]
-    carried: tuple[Symbol, ...]
-    earlier: tuple[Symbol, ...]
-    live: tuple[tuple[Symbol, Digest], ...]
-    impurities: tuple[str, ...]
-    imported: tuple[str, ...]
-    gap: str

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from hitsave.evaluation import Blob
     from hitsave.evaluator.conditions import Conditions
     from hitsave.evaluator.evaluator import Asked
+    from hitsave.evaluator.narrowing import Narrowed
     from hitsave.evaluator.notices import Notices
-    from hitsave.evaluator.plan import Narrowed, Planner
+    from hitsave.evaluator.plan import Planner
     from hitsave.store.contract import Store
 
 # Encoded arguments of a memoised child beyond this size aren't kept; it then can't be evaluated on its own.
@@ -63,6 +64,7 @@ class Recorder:
         sight.revision = self.planner.book.loaded.revision
         sight.live = dict(self.planner.live.digests(asked.plan.values))
         sight.hits = tuple([cache.cache_info().hits for cache in asked.plan.caches])
+        self.planner.live.end_moment()
         return sight
 
     def arm(self, asked: Asked, sight: Sight, *, stepwise: bool = False) -> None:
@@ -201,7 +203,7 @@ class Recorder:
         return settled
 
     def _circumstances(self, sight: Sight) -> tuple[object, ...]:
-        return sight.gap, sight.revision, self.planner.book.loaded.revision, len(running.ever)
+        return sight.gap, sight.revision, self.planner.book.loaded.revision, len(running.ever), len(running.outside)
 
     def _observed(self, asked: Asked, sight: Sight, narrowed: Narrowed) -> Observed:
         own_files = self.conditions.files_seen(sight)
@@ -230,6 +232,7 @@ class Recorder:
             carried=narrowed.carried,
             earlier=narrowed.earlier,
             imported=narrowed.imported,
+            at_import=narrowed.at_import,
         )
 
     def _evaluation(self, asked: Asked, observed: Observed, blob: Blob, result: Any, elapsed_s: float) -> Evaluation:

@@ -139,7 +139,10 @@ class Standings:
         if stored is None or not seen.narrowed or not _exists(self._files, evaluation.key.symbol):
             return False
         cut = frozenset(child.symbol for child in seen.children)
-        group = (evaluation.key.fingerprint, seen.ran, seen.reached, seen.carried, seen.earlier, seen.complete, cut)
+        group = (
+            *(evaluation.key.fingerprint, seen.ran, seen.reached, seen.carried, seen.earlier, seen.at_import),
+            *(seen.complete, cut),
+        )
         if group not in self._unchanged:
             now = narrowed_closure(self._files, self._codebase, evaluation)
             then = narrowed_closure(*stored, evaluation)
@@ -164,6 +167,7 @@ def narrowed_closure(modules: Modules, codebase: Codebase, evaluation: Evaluatio
         [name for name in sorted(starts) if _exists(modules, name)],
         ran=frozenset(seen.ran) if seen.complete else None,
         earlier=seen.earlier,
+        at_import=seen.at_import,
         cut=[child.symbol for child in seen.children],
     )
 

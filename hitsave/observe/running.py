@@ -25,13 +25,14 @@ import sys
 
 from hitsave.observe import profiled
 from hitsave.observe.looks import is_look, note_look
-from hitsave.observe.watch import Sight, under_way
+from hitsave.observe.watch import Sight, inside, under_way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
+MODULE = "<module>"
 AVAILABLE = sys.version_info >= (3, 12)
 # Ids that PEP 669 doesn't reserve; a debugger, coverage and a profiler have theirs.
 FREE_IDS = (4, 3)
@@ -52,8 +53,12 @@ _NOT_OURS = (
 )
 # Every code object that matters seen to start since observation began: what may have left state behind.
 ever: set[CodeType] = set()
-# Revision of the loaded code when observation began: what ran in modules loaded before wasn't seen. -1: not begun.
-observed_from = -1
+# Of these, what may have run outside of evaluations, as imports do: it may have made what names are bound to.
+outside: set[CodeType] = set()
+# Modules that were there (at least in part) when observation began: what ran in them before wasn't seen.
+before: frozenset[str] = frozenset()
+# {file of a module that was being executed at that moment: the line it had come to}: what stands below had not run.
+reached_lines: dict[str, int] = {}
 _spent: set[CodeType] = set()  # code that has fired and would not fire again
 _matters_by_file: dict[str, bool] = {}
 _elsewhere: dict[CodeType, str] = {}  # the package of a code object that hands work to others, "" for most
@@ -65,7 +70,7 @@ _events = 0
 
 def install() -> bool:
     """Start noting; idempotent. False where it can't be done: before 3.12, or the tool ids aren't free."""
-    global _tool, _events
+    global _tool, _events, before, reached_lines
     if not AVAILABLE:
         return False
     if _tool is not None:
@@ -83,7 +88,19 @@ def install() -> bool:
         monitoring.register_callback(_again, event, _started)
     monitoring.register_callback(_tool, events.PY_THROW, _thrown)
     monitoring.set_events(_tool, _events | events.PY_THROW)
+    before = frozenset(sys.modules)
+    reached_lines = _lines_reached()
     return True
+
+
+def _lines_reached() -> dict[str, int]:
+    found: dict[str, int] = {}
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == MODULE:
+            found[frame.f_code.co_filename] = max(frame.f_lineno or 0, found.get(frame.f_code.co_filename, 0))
+        frame = frame.f_back
+    return found
 
 
 def is_noting() -> bool:
@@ -102,6 +119,7 @@ def uninstall() -> None:
             _monitoring.free_tool_id(tool)
         _tool = None
         ever.clear()
+        outside.clear()
         _spent.clear()
 
 
@@ -122,6 +140,22 @@ def disarm(sight: Sight) -> None:
     if sight.profile is not None:
         profiled.end(sight, sight.profile)
         sight.profile = None
+    else:
+        pause(sight)
+
+
+def pause(sight: Sight) -> None:
+    """What this thread runs from now on isn't the evaluation's."""
+    note_imports()
+    if sight.thread and inside.get(sight.thread) == 1:
+        rearm()  # what starts from now on is outside
+
+
+def note_imports() -> None:
+    """An evaluation that imports a module runs what the import runs: count all of it as `outside`, too."""
+    for sight in list(under_way):
+        if sight.imports:
+            outside.update(sight.codes)
 
 
 def rearm() -> None:
@@ -174,11 +208,15 @@ def _started(code: CodeType, _offset: int) -> Any:
         return None
     _spent.add(code)
     ever.add(code)
+    ident = _thread.get_ident()
+    if ident not in inside:
+        outside.add(code)
     if under_way:
-        ident = _thread.get_ident()
+        imports = code.co_name == MODULE
         for sight in under_way:
             if ident not in sight.asleep:
                 sight.codes.add(code)
+                sight.imports = sight.imports or imports
     return _monitoring.DISABLE
 
 

@@ -24,10 +24,12 @@ class Sight:
         "files",
         "gap",
         "hits",
+        "imports",
         "live",
         "profile",
         "revision",
         "stats",
+        "thread",
         "unpure",
         "variables",
         "written",
@@ -49,6 +51,8 @@ class Sight:
         self.live: dict[Any, Any] = {}  # digests of live values as they were at entry
         self.profile: Any = None  # before Python 3.12: what observes it
         self.revision = 0  # of the loaded code, at entry
+        self.imports = False  # whether a module was executed meanwhile
+        self.thread = 0  # that runs the body, and nothing else until it returns; 0 where others run on it in between
         self.asleep: list[int] = []  # threads whose doings belong to a memoised child at the moment
 
     def saw_only_code(self) -> bool:
@@ -67,6 +71,7 @@ class Sight:
     def absorb(self, child: Sight) -> None:
         """Take over all that `child` saw: its result could not be kept, so it doesn't stand for what it did."""
         self.codes |= child.codes
+        self.imports = self.imports or child.imports
         for seen in ("files", "directories", "stats", "existence", "variables"):
             mine: dict[str, Any] = getattr(self, seen)
             for name, value in getattr(child, seen).items():
@@ -88,6 +93,10 @@ class UnderWay(list["Sight"]):
 
 
 under_way = UnderWay()
+
+# {thread: how many evaluations' bodies are under way on it, one within the other}. Of coroutines and generators, what
+# runs in between isn't theirs, so these aren't counted.
+inside: dict[int, int] = {}
 
 # Threads that are doing hitsave's own work at this moment: their reads are nobody's dependency.
 _busy: set[int] = set()
@@ -140,6 +149,8 @@ def begin(sight: Sight) -> list[Sight]:
     for other in outer:
         other.asleep.append(ident)
     under_way.append(sight)
+    sight.thread = ident
+    inside[ident] = inside.get(ident, 0) + 1
     return outer
 
 
@@ -155,6 +166,13 @@ def end(sight: Sight, outer: list[Sight] | tuple[()] = ()) -> None:
             del under_way[index]
             break
     ident = _thread.get_ident()
+    if sight.thread:
+        left = inside.get(sight.thread, 0) - 1
+        if left > 0:
+            inside[sight.thread] = left
+        else:
+            inside.pop(sight.thread, None)
+        sight.thread = 0
     for other in outer:
         other.asleep.remove(ident)
 

@@ -92,7 +92,10 @@ def store(connection: Connection, project_id: int, offer: Offer) -> Stored:
         return Stored("fenced-off", 0, function_id)
     _claim_blob(connection, project_id, offer, now)
     observation = evaluation.observed
-    narrowing = (observation.ran, observation.reached, observation.carried, observation.earlier, observation.imported)
+    narrowing = (
+        *(observation.ran, observation.reached, observation.carried, observation.earlier),
+        *(observation.imported, observation.at_import),
+    )
     entry_id: int = connection.execute(
         sa.insert(entries)
         .values(

@@ -105,6 +105,7 @@ OBSERVED_SHAPES = {
     "carried": "symbols",
     "earlier": "symbols",
     "imported": "texts",
+    "at_import": "symbols",
 }
 # The fields that are conditions: a stored result is used only if they still hold. The others narrow the key or explain.
 CONDITIONS = tuple(name for name, shape in OBSERVED_SHAPES.items() if shape in ("files", "pairs", "named", "children"))

@@ -11,6 +11,7 @@ This file is also run by Python versions that have no pytest: standard library a
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -20,8 +21,10 @@ import traceback
 import types
 from pathlib import Path
 
+# Not `hitsave.decorators`: what runs is noted from the moment that it is imported.
 PRELOADED = [
-    "hitsave.decorators",
+    "hitsave.decorated",
+    "hitsave.evaluator.wrapper",
     "hitsave.session",
     "hitsave.analysis",
     "hitsave.explaining",
@@ -81,6 +84,7 @@ def serve(repository: str) -> None:
             importlib.import_module(name)
         except ImportError:
             continue  # a part that this version of hitsave doesn't have
+    gc.freeze()  # or each child's first collection would copy all these pages
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
