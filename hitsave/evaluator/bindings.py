@@ -33,6 +33,7 @@ class Bindings:
     def __init__(self, book: Codebook, live: LiveValues) -> None:
         self._book = book
         self._live = live
+        self._looked: tuple[Closure, list[tuple[Symbol, Any, str, Any]]] | None = None  # at the functions of a closure
 
     def checks(self, closure: Closure, values: tuple[Symbol, ...]) -> tuple[Check, ...]:
         """What must stay bound as it is: functions, classes, and values that can't change in place.
@@ -52,7 +53,9 @@ class Bindings:
     def stateful(self, closure: Closure) -> tuple[Symbol, ...]:
         """The functions of `closure` that keep something: they count by value, too."""
         found = []
-        for name, _, _, value in self._bound(closure.functions):
+        functions = list(self._bound(closure.functions))
+        self._looked = closure, functions
+        for name, _, _, value in functions:
             function = function_in(value)
             if function is not None and holds_state(function):
                 found.append(name)
@@ -62,7 +65,7 @@ class Bindings:
 
     def caches(self, closure: Closure) -> tuple[Any, ...]:
         """The `lru_cache` wrappers among the functions of `closure`."""
-        found = (getattr(value, "__func__", value) for _, _, _, value in self._bound(closure.functions))
+        found = (getattr(value, "__func__", value) for _, _, _, value in self._functions(closure))
         return tuple([value for value in found if is_lru_cache(value)])
 
     def _reads_what_changes(self, name: Symbol) -> bool:
@@ -76,7 +79,7 @@ class Bindings:
         Raises `CannotDigest` for one that has no digest.
         """
         found = []
-        for name, _, _, value in self._bound(closure.functions):
+        for name, _, _, value in self._functions(closure):
             if self._is_changed_in_place(name, value):
                 raise CannotDigest(
                     f"{name} was changed in place by another tool: its code isn't that of any text that was loaded",
@@ -130,9 +133,16 @@ class Bindings:
                 raise
             return []  # a global never raises: it counts by its definition
 
+    def _functions(self, closure: Closure) -> list[tuple[Symbol, Any, str, Any]]:
+        """What the functions of `closure` are bound to, as `stateful` has just looked at them."""
+        if self._looked is None or self._looked[0] is not closure:
+            return list(self._bound(closure.functions))
+        return self._looked[1]
+
     def _bound(self, symbols: tuple[Symbol, ...]) -> Iterator[tuple[Symbol, Any, str, Any]]:
+        known: dict[str, Any] = {}
         for name in symbols:
-            holder, attribute = self._live.holder(name)
+            holder, attribute = self._live.holder(name, known)
             if holder is not None:
                 value = holder.__dict__.get(attribute, MISSING)
                 if value is not MISSING:

@@ -131,10 +131,19 @@ class LiveValues:
             known = self._steady[name] = (value, digest_text(text))
         found[name] = known[1]
 
-    def holder(self, name: Symbol) -> tuple[Any, str]:
-        """The module or class object that holds `name`, and the attribute; (None, "") if it isn't loaded."""
-        import_name = self._import_name(module_of(name))
-        module = sys.modules.get(import_name) if import_name else None
+    def holder(self, name: Symbol, known: dict[str, Any] | None = None) -> tuple[Any, str]:
+        """The module or class object that holds `name`, and the attribute; (None, "") if it isn't loaded.
+
+        `known` keeps modules by name, for those who ask for many.
+        """
+        home = module_of(name)
+        if known is not None and home in known:
+            module = known[home]
+        else:
+            import_name = self._import_name(home)
+            module = sys.modules.get(import_name) if import_name else None
+            if known is not None:
+                known[home] = module
         if module is None:
             return None, ""
         *outer, attribute = qualname_of(plain(name)).split(".")

@@ -109,9 +109,9 @@ class Sources:
 
     def import_name(self, module: str) -> str | None:
         """The key in `sys.modules` of the loaded module with the canonical name `module`."""
-        loaded = self.loaded.get(module)
-        if loaded is not None:
-            return loaded.import_name
+        entry = self.loaded.entry(module)
+        if entry is not None:
+            return entry.import_name
         return module if module in sys.modules else None
 
     def has_file(self, module: str) -> bool:

@@ -53,6 +53,7 @@ class Entry:
 
     __slots__ = (
         "_digest",
+        "_parts",
         "code",
         "data",
         "import_name",
@@ -98,6 +99,7 @@ class Entry:
         self.code: CodeType | None = None
         # Of a module that others loaded: the code that its functions had when they were first asked for.
         self.seen: tuple[CodeType, ...] | None = None
+        self._parts: tuple[CodeType | None, tuple[CodeType, ...] | None, frozenset[int]] | None = None
         self._digest = digest
 
     def fetch(self) -> None:
@@ -123,10 +125,13 @@ class Entry:
 
     def is_part(self, code: CodeType) -> bool:
         """Whether `code` is one of the very objects that were executed; False if these aren't known."""
-        from hitsave.importhook.codes import nested
+        if self._parts is None or self._parts[0] is not self.code or self._parts[1] is not self.seen:
+            from hitsave.importhook.codes import nested
 
-        known = () if self.code is None else nested(self.code)
-        return any(code is one for one in (*known, *(self.seen or ())))
+            known = () if self.code is None else nested(self.code)
+            # The ids stay theirs: `code` and `seen` keep all of them alive.
+            self._parts = self.code, self.seen, frozenset(map(id, (*known, *(self.seen or ()))))
+        return id(code) in self._parts[2]
 
     def holds(self, code: CodeType) -> bool:
         """Whether one of the code objects that were executed does the same as `code`."""
