@@ -25,7 +25,8 @@ SUBCLASSES = "__subclasses__"
 # Reading one of these looks at a function or class without running it.
 _DOCUMENTATION = frozenset({"__doc__", "getdoc", "inspect.getdoc", "help", "inspect.cleandoc"})
 _SIGNATURES = frozenset({
-    "__annotations__", "inspect.signature", "typing.get_type_hints", "inspect.get_annotations",
+    "__annotations__", "__type_params__", "__bound__", "inspect.signature", "typing.get_type_hints",
+    "inspect.get_annotations",
     "inspect.getfullargspec", "typing_extensions.get_type_hints", "annotationlib.get_annotations",
 })  # fmt: skip
 _CODE = frozenset({
