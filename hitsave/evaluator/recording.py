@@ -271,17 +271,18 @@ def title_of(asked: Asked) -> str:
 
 
 def shortened(value: Any, characters: int) -> str:
-    """`repr(value)` in at most `characters`; a large container or array is only named, for its repr would cost."""
+    """`repr(value)` in at most `characters`; a large container, array or frame is only named: its repr would cost."""
     if type(value) in (int, float, bool, type(None), complex):
         return repr(value)[:characters]
     if type(value) in (str, bytes):
         return repr(value[: characters + 1]) if len(value) <= characters else repr(value[:characters]) + "…"
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"<{type(value).__name__} {value.shape} {value.dtype}>"
     try:
+        if hasattr(value, "shape") and (hasattr(value, "dtype") or hasattr(value, "columns")):
+            what = f"{type(value).__name__} {value.shape} {getattr(value, 'dtype', '')}"
+            return f"<{what.rstrip()}>"
         if hasattr(value, "__len__") and len(value) > characters:
             return f"<{type(value).__name__} of {len(value)}>"
-        text = repr(value)
+        text = repr(value).replace("\n", " ")
     except Exception:  # noqa: BLE001 - the user's own __len__ or __repr__ raised; a title is not worth an error
         return f"<{type(value).__name__}>"
     return text if len(text) <= characters else text[: characters - 1] + "…"
