@@ -23,7 +23,7 @@ class Broken:
     ("value", "text"),
     [
         (3, "3"),
-        ("x" * 100, repr("x" * 21)[:20] + "…"),
+        ("x" * 100, repr("x" * 20) + "…"),
         ([1] * 100, "<list of 100>"),
         (np.zeros((2, 3)), "<ndarray (2, 3) float64>"),
         (pd.DataFrame({"a": [1, 2]}), "<DataFrame (2, 1)>"),
