@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 # The recipe of fingerprints. Part of every one: a change of what counts, or how, makes a new number and a line here.
 # 1: definitions by normalised tree, imports by what they resolve to, packages by version
 # 2: what was made at import counts by what it is (`MADE`, `WHICH`)
-RECIPE = "hitsave fingerprint 2"
+# 3: of the calls in a statement, only the one made for its effect changes the package it belongs to
+RECIPE = "hitsave fingerprint 3"
 
 # Ends of names in `Closure.live`. `m:f.<made>` is what the decorators, defaults and conditions of a definition made of
 # it at import, without its code; `m:f.<which>` also tells which of several definitions it is.
