@@ -1,6 +1,6 @@
 """What the import hook costs, against plain Python in the same run.
 
-    python benchmarks/import_overhead.py [--rounds 15] [--package sympy]
+    python benchmarks/import_overhead.py [--rounds 15] [--package sympy] [--instructions]
 
 Four figures, each with its target:
 
@@ -14,6 +14,10 @@ Imports are measured on a generated project (500 modules, one in ten with a deco
 
 Processor time of the importing child, with and without the hook in turn: other load on the machine hits both alike.
 Ratios are of the minimum and of the median over all rounds. Raw numbers are printed as JSON with --json.
+
+On a machine that others use, times say little. With --instructions the instructions that the importing child executes
+in user mode are counted instead, by valgrind, and the system calls of the whole child, by strace: these are the same
+however busy the machine is.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -165,15 +170,15 @@ def copy_package(root: Path, name: str) -> str:
     return f"import {name}"
 
 
-def child(code: str, *options: str, **env: str) -> str:
+def child(code: str, *options: str, under: Sequence[str] = (), **env: str) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "HITSAVE"))}
     environment |= {"PYTHONPATH": str(REPOSITORY), **env}
     done = subprocess.run(
-        [sys.executable, *options, "-c", code], env=environment, capture_output=True, text=True, check=False
+        [*under, sys.executable, *options, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise SystemExit(done.stderr)
-    return done.stdout
+    return done.stderr if under else done.stdout
 
 
 def import_s(root: Path, imports: str, *, hooked: bool) -> tuple[float, int]:
@@ -197,6 +202,29 @@ def measure(root: Path, imports: str, rounds: int) -> dict[str, dict[str, list[f
             for kind in ("cold", "warm"):
                 elapsed, _ = import_s(place, imports, hooked=how == "hooked")
                 found[kind][how].append(elapsed)
+    return found
+
+
+def instructions(root: Path, imports: str, *, hooked: bool) -> tuple[int, int]:
+    """Instructions in user mode of the imports alone, and system calls of the whole child."""
+    valgrind = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+    counts = []
+    for what in ("pass", imports):
+        said = child(IMPORT.format(root=str(root), imports=what, hooked=hooked), under=valgrind, PYTHONHASHSEED="0")
+        counts.append(int(said.partition("Collected :")[2].split()[0]))
+    said = child(IMPORT.format(root=str(root), imports=imports, hooked=hooked), under=("strace", "-c", "-f"))
+    return counts[1] - counts[0], int(said.splitlines()[-1].split()[3])
+
+
+def count(root: Path, imports: str) -> dict[str, dict[str, tuple[int, int]]]:
+    """{"cold" and "warm": {"plain" and "hooked": what `instructions` gives}}."""
+    found: dict[str, dict[str, tuple[int, int]]] = {"cold": {}, "warm": {}}
+    for how in ("plain", "hooked"):
+        place = root.with_name(f"{root.name}-{how}")
+        shutil.copytree(root, place, ignore=shutil.ignore_patterns("__pycache__"))
+        import_s(place, "pass", hooked=True)  # hitsave's own modules are compiled
+        found["cold"][how] = instructions(place, imports, hooked=how == "hooked")[0], 0  # its strace ran warm
+        found["warm"][how] = instructions(place, imports, hooked=how == "hooked")
     return found
 
 
@@ -225,6 +253,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--package", default="sympy")
+    parser.add_argument("--instructions", action="store_true", help="count instructions (valgrind), measure no times")
     parser.add_argument("--json", action="store_true", help="print the raw numbers as well")
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores")
@@ -244,12 +273,25 @@ def main() -> int:
             imports = generate(root) if name == "generated" else copy_package(root, name)
             _, modules = import_s(root, imports, hooked=True)
             print(f"{name}: {modules} modules")
+            if options.instructions:
+                for kind, counted in count(root, imports).items():
+                    (plain_in, plain_calls), (hooked_in, hooked_calls) = counted["plain"], counted["hooked"]
+                    report(
+                        f"{kind} import, instructions ({plain_in / 1e6:.0f} M plain)",
+                        hooked_in / plain_in,
+                        TARGETS[kind],
+                    )
+                    if plain_calls:
+                        print(f"  {kind} import, system calls: {plain_calls} plain, {hooked_calls} hooked")
+                continue
             raw[name] = found = measure(root, imports, options.rounds)
             for kind, ways in found.items():
                 plain, hooked = ways["plain"], ways["hooked"]
                 report(f"{kind} import, minimum ({min(plain):.3f} s plain)", min(hooked) / min(plain), TARGETS[kind])
                 median = statistics.median(hooked) / statistics.median(plain)
                 report(f"{kind} import, median ({statistics.median(plain):.3f} s plain)", median, TARGETS[kind])
+        if options.instructions:
+            return 1 if failed else 0
         print("foreign names")
         for line in child(FOREIGN.format(root=str(base / "generated" / "project"))).splitlines():
             figure, _, what = line.partition(" ")
