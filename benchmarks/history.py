@@ -24,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -152,6 +153,9 @@ class Replay:
         for path in self.work.rglob("*.py"):
             os.utime(path, (self._clock, self._clock))
         self._clock += 10
+        time.sleep(
+            0.2
+        )  # a file written as a process starts may be another than the one it runs: see importhook/clock.py
 
     def run(self, how: str, environment: dict[str, str]) -> dict[str, dict[str, object]]:
         """{call: {"answer", "raised", "ran", "trace"}} of a fresh process; empty if it crashed."""
