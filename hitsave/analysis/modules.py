@@ -67,9 +67,12 @@ class ModuleTable:
         return module
 
     def asked_again(self) -> Iterable[tuple[Module | None, ModuleSummary | None]]:
-        """For every name asked for: the module it was found to be, and its summary now."""
+        """For every name asked for whose answer isn't the same object: the module it was, and its summary now."""
+        find = self._modules.find
         for name, module in list(self._found.items()):
-            yield module, self._modules.find(name) if name else None
+            summary = find(name) if name else None
+            if summary is not (None if module is None else module.summary):
+                yield module, summary
         for (name, folder), module in list(self._near.items()):
             yield module, self._find_beside(name, f"{folder}/")  # type: ignore[misc]
 
