@@ -35,7 +35,7 @@ def test_what_runs_and_what_is_stored_is_what_a_fresh_process_computes(seed: int
 
 @pytest.mark.skipif(
     sys.version_info >= (3, 12),
-    reason="OPEN: wrong on 3.12 and 3.13, seed 41, two threads; a violation, not a flaw here",
+    reason="OPEN: seed 41 is wrong on 3.12 and 3.13: stored under another key",
 )
 @pytest.mark.parametrize("seed", [41, 94])
 def test_a_key_and_its_result_are_of_one_state_of_the_code(seed: int, tmp_path: Path) -> None:
