@@ -18,6 +18,7 @@ from hitsave.store.contract import LOCAL_ONLY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from hitsave.analysis import Closure
@@ -115,14 +116,15 @@ class Session:
         except zlib.error:
             return None
 
-    def _keep_code(self, fingerprint: Fingerprint, closure: Closure) -> None:
+    def _keep_code(self, fingerprint: Fingerprint, closure: Closure, stands: Callable[[], bool]) -> bool:
+        """Keep what is behind a fingerprint, unless that no longer stands once it is collected; whether it is kept."""
         is_private = any(stays_here(name) for name in closure.start)
         if is_private:
             self.disk.put_record(LOCAL_ONLY, fingerprint, b"1")
         elif self.disk.get_record(LOCAL_ONLY, fingerprint) is not None:
             self.disk.remove_record(LOCAL_ONLY, fingerprint)
         if self.disk.get_record("closure", fingerprint) is not None:
-            return
+            return True
         import zlib
 
         from hitsave.explain.record import encode_code
@@ -130,10 +132,13 @@ class Session:
         store: Store = self.disk if is_private else self.store
         sources = self.book.sources(closure)
         state = self.code_state(closure)
+        if not stands():
+            return False
         for source in sources.values():
             if self.disk.get_record("source", source.digest) is None:
                 store.put_record("source", source.digest, zlib.compress(source.data))
         store.put_record("closure", fingerprint, encode_code(state))
+        return True
 
     def code_state(self, closure: Closure) -> CodeState:
         """The code behind a closure in the form that explanations compare."""

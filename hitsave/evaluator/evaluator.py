@@ -61,14 +61,17 @@ LIMIT_STEP = 64
 class Asked:
     """A call as it is looked up: its plan, its key, and the code its arguments carried."""
 
-    __slots__ = ("carried", "key", "memo", "plan", "values")
+    __slots__ = ("carried", "key", "memo", "moment", "plan", "values")
 
-    def __init__(self, memo: Memo, values: tuple[Any, ...], plan: Plan, key: Key, carried: frozenset[Symbol]) -> None:
+    def __init__(
+        self, memo: Memo, values: tuple[Any, ...], plan: Plan, key: Key, carried: frozenset[Symbol], moment: int
+    ) -> None:
         self.memo = memo
         self.values = values
         self.plan = plan
         self.key = key
         self.carried = carried
+        self.moment = moment  # of the exchanges of code, before anything was asked
 
 
 class Found:
@@ -239,6 +242,7 @@ class Evaluator:
         return None
 
     def _asked(self, memo: Memo, values: tuple[Any, ...]) -> Asked:
+        moment = self.planner.book.loaded.exchanges.moment()
         carrier = Carrier(self.planner.book)
         names, counted = memo.parameters.names, values
         if memo.keyed is not None:
@@ -251,7 +255,7 @@ class Evaluator:
         arguments = digest_arguments(names, counted, code=carrier, hashers=dict(memo.options.hashers) or None)
         carried = frozenset(carrier.starts)
         plan = self.planner.plan(memo, carried)
-        return Asked(memo, values, plan, Key(memo.symbol, plan.fingerprint, arguments), carried)
+        return Asked(memo, values, plan, Key(memo.symbol, plan.fingerprint, arguments), carried, moment)
 
     def find(self, asked: Asked, *, exact: bool = False) -> Found | None:
         """The stored result of the call, if there is one that holds."""

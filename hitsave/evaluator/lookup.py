@@ -131,12 +131,12 @@ class LookUp:
         for evaluation in self._spared(asked, self._evaluate_child):
             hit = self._decoded(evaluation, spared=True)
             blob = None if hit is None else self.store.load(evaluation)
+            self.planner.keep_code(asked)
             if self.planner.was_swapped(asked):
                 return None  # what was compared is the code of this moment, and the key is that of the code before
             if hit is not None and blob is not None:
                 renewed = evaluation.replace(key=asked.key)
                 self.store.save(renewed, blob)
-                self.planner.keep_code(asked.plan)
                 return hit.replace(evaluation=renewed)
         return None
 

@@ -130,7 +130,7 @@ class Planner:
         self,
         book: Codebook,
         config: Config,
-        keep_code: Callable[[Fingerprint, Closure], None],
+        keep_code: Callable[[Fingerprint, Closure, Callable[[], bool]], bool],
         decorated: Callable[[Symbol], Memo | None],
     ) -> None:
         self.book = book
@@ -324,6 +324,9 @@ class Planner:
         """Whether the code behind the key of a call was reloaded or exchanged since the key was made."""
         plan = asked.plan
         loaded = self.book.loaded
+        # In place, functions and values change one after the other: whoever looked meanwhile saw a bit of both.
+        if loaded.exchanges.moment() != asked.moment or asked.moment < 0:
+            return True
         names = (name for name, _ in plan.closure.pairs)
         if loaded.exchanges.touch(chain(names, plan.closure.modules), plan.revision):
             return True
@@ -411,11 +414,14 @@ class Planner:
 
     # -- explanation -------------------------------------------------------------------------------------------------
 
-    def keep_code(self, plan: Plan) -> None:
+    def keep_code(self, asked: Asked) -> None:
         """Keep the texts behind a fingerprint, so that a later change of it can be explained; once per process."""
-        if plan.fingerprint not in self._kept:
+        plan = asked.plan
+        if plan.fingerprint in self._kept:
+            return
+        # The texts are those of this moment: they must still be the ones that the fingerprint is about.
+        if self._keep_code(plan.fingerprint, plan.closure, lambda: not self.was_swapped(asked)):
             self._kept.add(plan.fingerprint)
-            self._keep_code(plan.fingerprint, plan.closure)
 
 
 def is_empty(cell: Any) -> bool:

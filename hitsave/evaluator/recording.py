@@ -123,12 +123,12 @@ class Recorder:
             modules=self.planner.book,
             allow_pickle=self.config.allow_pickle != "never",
         )
+        self.planner.keep_code(asked)
         if self.planner.was_swapped(asked):  # since it was asked: then `observed` is about two states of the code
             self._decline(asked, sight, outer, SWAPPED)
             return None
         evaluation = self._evaluation(asked, observed, blob, result, elapsed_s)
         self.store.save(evaluation, blob)
-        self.planner.keep_code(asked.plan)
         if outer:
             running.rearm()
         self.note_child(asked, evaluation.result, observed)

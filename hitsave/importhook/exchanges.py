@@ -17,12 +17,17 @@ REMEMBERED = 1000
 class Exchanges:
     """A log of exchanges. `names` are symbols, or module names for "anything in it"."""
 
-    __slots__ = ("_forgotten", "_log", "_under_way")
+    __slots__ = ("_forgotten", "_log", "_under_way", "in_place")
 
     def __init__(self) -> None:
         self._log: list[tuple[int, frozenset[str]]] = []
         self._under_way: list[frozenset[str]] = []
         self._forgotten = 0
+        self.in_place = 0  # exchanges of running code so far
+
+    def moment(self) -> int:
+        """A number that is the same before and after something if no running code was exchanged meanwhile; else -1."""
+        return -1 if self._under_way else self.in_place
 
     def begin(self, names: Collection[str]) -> None:
         """Code is about to be exchanged; until `end`, nobody knows what a function is."""

@@ -128,6 +128,7 @@ class LoadedSources:
         What `work` raises comes through, and then the records stay as they were.
         """
         self.exchanges.begin(symbols)
+        self.exchanges.in_place += 1
         try:
             self.notice_change()  # plans made from here on are known to be doubtful
             work()

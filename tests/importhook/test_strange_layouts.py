@@ -112,7 +112,7 @@ def test_a_program_that_looks_closely_sees_no_difference(tree: Tree, name: str) 
         assert plain.lines
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="the module for sub-interpreters is another before 3.12")
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="needs Python 3.12: sub-interpreters of a kind of their own")
 def test_a_sub_interpreter_imports_the_projects_modules(tree: Tree) -> None:
     tree.write({"q.py": "x = 5\n"})
     assert tree.hooked(SUBINTERPRETER).ok().lines == ["5", "5"]
