@@ -46,7 +46,7 @@ class Session:
         from hitsave.evaluator.lookup import LookUp
         from hitsave.evaluator.notices import Notices
         from hitsave.evaluator.packages import Packages
-        from hitsave.evaluator.plan import Planner
+        from hitsave.evaluator.planner import Planner
         from hitsave.evaluator.recording import Recorder
         from hitsave.importhook import loaded
         from hitsave.store.memory import MemoryStore

@@ -20,9 +20,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hitsave.analysis.classes import Trace
-from hitsave.analysis.entities import Entity, Instance, Module, Outside
+from hitsave.analysis.entities import Entity, Module, Outside
 from hitsave.analysis.reach import Reach
 from hitsave.analysis.summary import CALLED, MUTATES_ARGUMENT, MUTATES_UNKNOWN, Function, Value
+from hitsave.analysis.targets import Targets, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -31,13 +32,6 @@ if TYPE_CHECKING:
     from hitsave.analysis.graph import Graph
 
 Contributor = Entity | int
-
-# Statements that call these change nothing that a result can depend on, or nothing but what is printed.
-_QUIET_CALLS = (
-    "builtins.", "logging.", "warnings.", "atexit.", "signal.", "faulthandler.", "gc.", "sys.", "argparse.",
-    "unittest.", "pytest.", "doctest.", "time.", "hitsave.", "multiprocessing.freeze_support",
-    "multiprocessing.set_start_method",
-)  # fmt: skip
 
 
 class Written:
@@ -60,6 +54,7 @@ class Effects:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self._targets = Targets(graph)
         self._by_module: dict[Module, dict[str, list[Contributor]]] = {}
         self._by_target: dict[str, dict[Module, list[Contributor]]] = {}
         self._written: dict[Entity, Written] = {}
@@ -118,7 +113,7 @@ class Effects:
             found: set[str] = set()
             for number, statement in enumerate(module.summary.statements):
                 if statement.facts.writes:
-                    found |= self._direct_targets(module, None, self.graph.statement(module, number).writes)
+                    found |= self._targets.of_writes(module, None, self.graph.statement(module, number).writes)
             for name in module.summary.definitions:
                 entity = module.entity(name)
                 if entity is not None and entity.has_function:
@@ -195,7 +190,7 @@ class Effects:
         for number in range(len(module.summary.statements)):
             edges = self.graph.statement(module, number)
             targets, called = self._targets_of_calls(edges)
-            targets |= self._direct_targets(module, None, edges.writes, is_opaque=bool(edges.opaque))
+            targets |= self._targets.of_writes(module, None, edges.writes, is_opaque=bool(edges.opaque))
             targets |= self._targets_of_statement(module, edges)
             self._how[module, number] = targets, called
             if targets := targets.union(*[self.written(entity).targets for entity in called]):
@@ -207,7 +202,7 @@ class Effects:
             edges = self.graph.header(entity)
             targets, called = self._targets_of_calls(edges)
             called += self._hooks(entity)
-            targets |= self._direct_targets(module, None, edges.writes)
+            targets |= self._targets.of_writes(module, None, edges.writes)
             self._how[module, entity] = targets, called
             targets = targets.union(*[self.written(one).targets for one in called])
             targets.discard(entity.symbol)
@@ -245,7 +240,7 @@ class Effects:
         else:
             things = (thing for chain in called for thing in self.graph.resolver.chain(module, chain, Trace()))
             names = {thing.name for thing in things if isinstance(thing, Outside)}
-        return targets | _state_of(names)
+        return targets | state_of(names)
 
     def _hooks(self, entity: Entity) -> list[Entity]:
         """What Python itself calls when a class statement runs."""
@@ -297,95 +292,13 @@ class Effects:
                     flags |= definition.body_facts.flags
             targets: set[str] = set()
             if writes or flags & MUTATES_UNKNOWN:
-                targets = self._direct_targets(function.module, function, writes)
+                targets = self._targets.of_writes(function.module, function, writes)
             if flags & MUTATES_UNKNOWN:  # what a call returned may be (part of) what it was given
                 passed = self.graph.body(function).passed
                 targets |= {entity.symbol for entity in passed if _is_mutable(entity)}
             arguments = bool(flags & (MUTATES_ARGUMENT | MUTATES_UNKNOWN))
             known = self._direct[function] = Written(frozenset(targets), arguments=arguments)
         return known
-
-    def _direct_targets(
-        self, module: Module, function: Entity | None, writes: Iterable[str], *, is_opaque: bool = True
-    ) -> set[str]:
-        targets: set[str] = set()
-        for write in writes:
-            if write[0] == "=":
-                targets.add(f"{module.name}:{write[1:]}")
-            elif write == "~globals()[]" and not is_opaque:
-                targets.add(f"{module.name}:?")
-            elif write.startswith(("~globals()", "*")):
-                targets.add(f"{module.name}:*")
-            elif write[0] == "~":
-                targets |= self._target_of_chain(module, write[1:])
-                if write.startswith("~type().") and function is not None:
-                    owner = self.graph.own_class(function)
-                    if owner is not None:
-                        targets.add(f"^{owner.symbol}.{write[8:].partition('.')[0]}")
-            elif write[0] == "^":
-                targets |= self._entities_of_chain(module, write[1:])
-            elif write.startswith("self.") and function is not None:
-                owner = self.graph.own_class(function)
-                member = self.graph.resolver.member(owner, write[5:]) if owner is not None else None
-                if member is not None and member.has_value:
-                    targets.add(member.symbol)
-                if owner is not None and (write == "self.__class__" or _receives_class(function)):
-                    targets.add(f"^{owner.symbol}.{write[5:] if write != 'self.__class__' else '*'}")
-        return targets
-
-    def _entities_of_chain(self, module: Module, chain: str) -> set[str]:
-        """The project symbols that a chain goes through or ends at."""
-        trace = Trace()
-        things = self.graph.resolver.chain(module, chain, trace)
-        found = {thing.symbol for thing in things if isinstance(thing, Entity)}
-        return found | {entity.symbol for entity in trace.entities if entity.has_value}
-
-    def _returned(self, function: Entity) -> set[str]:
-        """The module-level values that a function returns, as far as it says so: `def registry(): return REG`."""
-        found: set[str] = set()
-        for definition in function.definitions:
-            if isinstance(definition, Function):
-                for chain in definition.body_facts.returns:
-                    if chain != "?":
-                        found |= self._entities_of_chain(function.module, chain)
-        return found
-
-    def _target_of_chain(self, module: Module, chain: str) -> set[str]:
-        """The symbols that changing what `chain` names, or setting it, changes."""
-        resolver = self.graph.resolver
-        base, _, last = chain.rpartition(".")
-        targets: set[str] = set()
-        if base:
-            trace = Trace()
-            for thing in resolver.chain(module, base, trace):
-                if isinstance(thing, Module):
-                    targets.add(f"{thing.name}:{last}")
-                elif isinstance(thing, Outside):
-                    targets |= _state_of([thing.name]) if thing.is_result else {f"!{thing.name}.{last}"}
-                elif isinstance(thing, Entity):
-                    targets.add(thing.symbol)
-                    if thing.is_class:
-                        targets.add(f"{thing.symbol}.{last}")
-                elif isinstance(thing, Instance):
-                    targets.add(thing.of.symbol)
-            targets |= {entity.symbol for entity in trace.entities if entity.has_value}
-            for thing in resolver.chain(module, chain, Trace()):
-                if isinstance(thing, Entity):
-                    targets.add(thing.symbol)
-            return targets
-        for thing in resolver.chain(module, chain.rstrip("()[]"), Trace()):
-            if isinstance(thing, Entity):
-                targets.add(thing.symbol)
-                if chain.endswith("()"):
-                    targets |= self._returned(thing)
-            elif isinstance(thing, Outside) and "[" not in chain and "(" not in chain:
-                targets.add(f"!{thing.name}")
-        return targets
-
-
-def _state_of(functions: Iterable[str]) -> set[str]:
-    """The targets that stand for the state of the packages to which these outside functions belong."""
-    return {"!" + f.rpartition(".")[0] for f in functions if "." in f and not f.startswith(_QUIET_CALLS)}
 
 
 def _is_mutable(entity: Entity) -> bool:
@@ -394,13 +307,3 @@ def _is_mutable(entity: Entity) -> bool:
 
 def _names_in(chain: str, names: Collection[str]) -> bool:
     return any(part.rstrip("()[]").rpartition("|")[2] in names for part in chain.split("."))
-
-
-def _receives_class(function: Entity) -> bool:
-    """Is the first parameter the class itself?"""
-    if function.name in ("__new__", "__init_subclass__", "__class_getitem__", "__prepare__"):
-        return True
-    return any(
-        isinstance(d, Function) and any(chain == "classmethod" for chain, _ in d.decorators)
-        for d in function.definitions
-    )

@@ -1,7 +1,7 @@
 """The evaluator: bind, make a key, look it up; otherwise call, observe and record.
 
     call(memo, values)
-        ask        the code's plan (plan.py), the digest of the arguments, the key
+        ask        the code's plan (planner.py), the digest of the arguments, the key
         find       the exact key; else what an edit has spared (lookup.py)
         otherwise  single flight; run the body under observation; record it (recording.py)
 
@@ -19,6 +19,7 @@ import time
 from hitsave.errors import CannotDigest, HitSaveError, NotCachedWarning, UnsoundWarning
 from hitsave.evaluation import Key
 from hitsave.evaluator.carrier import Carrier
+from hitsave.evaluator.warm import keep_warm
 from hitsave.evaluator.wrapper import Raised
 from hitsave.observe import running, watch
 from hitsave.store.fetching import without_waiting
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from hitsave.evaluator.lookup import LookUp
     from hitsave.evaluator.memo import Memo
     from hitsave.evaluator.notices import Notices
-    from hitsave.evaluator.plan import Plan, Planner
+    from hitsave.evaluator.plan import Plan
+    from hitsave.evaluator.planner import Planner
     from hitsave.evaluator.recording import Recorder
     from hitsave.observe.watch import Sight
     from hitsave.store.flight import Flight, Flights
@@ -182,17 +184,20 @@ class Evaluator:
                 return found
             flight = self.flights.flight(_lock_name(asked.key))
             flight.__enter__()
-            # Somebody may have stored it since, whether or not we had to wait.
-            if not news or flight.waited or self.flights.news() != news:
-                found = self.find(asked, exact=True)
-            if found is None:
-                found = self._find_again(asked)
+            try:
+                # Somebody may have stored it since, whether or not we had to wait.
+                if not news or flight.waited or self.flights.news() != news:
+                    found = self.find(asked, exact=True)
+                found = found or self._find_again(asked)
+                attempt = found or self._attempt(asked, flight)
+            except BaseException:  # a failure of ours, or Ctrl-C: nobody must go on waiting for this key
+                flight.__exit__(None, None, None)
+                raise
             if found is not None:
                 flight.__exit__(None, None, None)
-                return found
-            return self._attempt(asked, flight)
+            return attempt
         except Exception as error:  # noqa: BLE001 - promise 2: our own failure must not become the user's
-            self._trouble(memo, error)
+            self._excuse(memo, error)
             return None
 
     async def before_coroutine(self, memo: Memo, values: tuple[Any, ...]) -> Any:
@@ -208,15 +213,15 @@ class Evaluator:
             await flight.__aenter__()
             try:
                 found = await without_waiting(lambda: self.find(asked) or self._find_again(asked))
-            except BaseException:  # cancelled while it waited for the network
+                attempt = found or self._attempt(asked, flight)
+            except BaseException:  # as above, or cancelled while it waited for the network
                 await flight.__aexit__(None, None, None)
                 raise
             if found is not None:
                 await flight.__aexit__(None, None, None)
-                return found
-            return self._attempt(asked, flight)
+            return attempt
         except Exception as error:  # noqa: BLE001 - as above
-            self._trouble(asked.memo, error)
+            self._excuse(memo, error)
             return None
 
     def ask(self, memo: Memo, values: tuple[Any, ...]) -> Asked | None:
@@ -228,18 +233,17 @@ class Evaluator:
         try:
             with watch.unseen():
                 return self._asked(memo, values)
-        except CannotDigest as error:
-            self.notices.say(
-                NotCachedWarning,
-                f"{memo.function.__qualname__}() runs uncached: {error.message}",
-                hint=error.hint,
-                memo=memo,
-            )
-        except HitSaveError as error:
-            self.notices.say(NotCachedWarning, error.message, hint=error.hint, memo=memo)
         except Exception as error:  # noqa: BLE001 - promise 2
-            self._trouble(memo, error)
+            self._excuse(memo, error)
         return None
+
+    def _excuse(self, memo: Memo, error: Exception) -> None:
+        """Say why a call runs as plain Python."""
+        if isinstance(error, HitSaveError):
+            uncached = f"{memo.function.__qualname__}() runs uncached: " if isinstance(error, CannotDigest) else ""
+            self.notices.say(NotCachedWarning, uncached + error.message, hint=error.hint, memo=memo)
+        else:
+            self._trouble(memo, error)
 
     def _asked(self, memo: Memo, values: tuple[Any, ...]) -> Asked:
         moment = self.planner.book.loaded.exchanges.moment()
@@ -341,7 +345,7 @@ class Evaluator:
         """Let the wrapper answer this call itself from now on, if that is safe."""
         # While edits wait to be taken over, calls take the long way, which begins with that.
         if asked.plan.is_warm and not asked.carried and self.config.mode == "on" and self.at_entry is None:
-            self.planner.keep_warm(asked, value, observed)
+            keep_warm(asked, value, observed)
 
     def _trouble(self, memo: Memo, error: Exception) -> None:
         import traceback

@@ -21,6 +21,7 @@ from hitsave.errors import CannotDigest
 from hitsave.evaluator.state import cached_in, function_in, holds_state, is_lru_cache
 from hitsave.symbol import Symbol, module_of, qualname_of
 from hitsave.values import digest_value
+from hitsave.values.digest import ATOMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,17 +39,9 @@ EVERYTHING = "*"  # `m:C.*`: whatever anybody set on the class, beside what its 
 MISSING = object()
 _DESCRIBED = (MADE, WHICH)
 _STEADY: tuple[type, ...] = (
-    int,
-    float,
-    complex,
-    bool,
-    str,
-    bytes,
-    type(None),
-    type(...),
-    type(NotImplemented),
-    range,
-) + (type, type(lambda: None), type(len), type(sys))
+    *ATOMS,
+    *(type(NotImplemented), range, type, type(lambda: None), type(len), type(sys)),
+)
 
 
 _FUNCTION = type(lambda: None)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from hitsave.evaluator.evaluator import Asked
     from hitsave.evaluator.memo import Memo
     from hitsave.evaluator.notices import Notices
-    from hitsave.evaluator.plan import Plan, Planner
+    from hitsave.evaluator.plan import Plan
+    from hitsave.evaluator.planner import Planner
     from hitsave.store.contract import Store
     from hitsave.symbol import Symbol
 

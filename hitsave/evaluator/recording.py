@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hitsave.evaluator.evaluator import Asked
     from hitsave.evaluator.narrowing import Narrowed
     from hitsave.evaluator.notices import Notices
-    from hitsave.evaluator.plan import Planner
+    from hitsave.evaluator.planner import Planner
     from hitsave.store.contract import Store
 
 # Encoded arguments of a memoised child beyond this size aren't kept; it then can't be evaluated on its own.

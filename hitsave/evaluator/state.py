@@ -10,6 +10,10 @@ inside, a number, a class) can't change and isn't state.
 
 from __future__ import annotations
 
+import sys
+
+from hitsave.values.digest import ATOMS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,19 +27,9 @@ _NOTES = frozenset(
     ("__wrapped__", "__isabstractmethod__", "__final__", "__override__", "__deprecated__", "__no_type_check__")
 )
 _FIXED: tuple[type, ...] = (
-    int,
-    float,
-    complex,
-    bool,
-    str,
-    bytes,
-    type(None),
-    type(...),
-    type(NotImplemented),
-    range,
-    type,
-    type(len),
-) + (type(__import__("sys")), type(str.upper), type(object.__init__))
+    *ATOMS,
+    *(type(NotImplemented), range, type, type(len), type(sys), type(str.upper), type(object.__init__)),
+)
 _stores: dict[CodeType, bool] = {}
 
 

@@ -37,7 +37,7 @@ VERSION = 1
 # History of the canonical form. A change of form makes every stored key unreachable, so it is never silent.
 #   1  2026-11  marshal 2 for builtins, "@" compositions for the rest
 
-ATOMS = frozenset({int, str, bytes, bool, type(None), float, complex, type(...)})
+ATOMS: frozenset[type] = frozenset({int, str, bytes, bool, type(None), float, complex, type(...)})
 CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 # The containers that marshal writes as we need them.
 _FAST = CONTAINERS if sys.version_info >= (3, 11) else frozenset({list, tuple, dict})

@@ -15,6 +15,8 @@ import pytest
 
 import hitsave
 from hitsave import HitSaveError, NotCachedWarning, experiment, memo
+from hitsave.errors import UnsoundWarning
+from hitsave.session import current
 
 ran: list[Any] = []
 
@@ -295,3 +297,31 @@ def test_a_counter_that_only_counts_does_not_recompute() -> None:
         for _ in range(3):
             double(12)
     assert ran == [12]
+
+
+class Busybody:
+    """A witness that fails at the moment when a body is about to run."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def look_again(self, key: object) -> bool:
+        raise self.error
+
+    def begun(self, key: object, title: object, *, is_experiment: bool) -> str:
+        return ""
+
+    def ended(self, key: object, run: str, error: str) -> None:
+        """Never reached: nothing began."""
+
+
+def test_nobody_waits_for_a_call_that_failed_before_its_body_ran() -> None:
+    evaluator = current().evaluator
+    evaluator.witness = Busybody(OSError("no line"))
+    with pytest.warns(UnsoundWarning, match="no line"):
+        assert double(70) == 140
+    assert not evaluator.flights.held
+    evaluator.witness = Busybody(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        double(71)
+    assert not evaluator.flights.held
