@@ -87,7 +87,7 @@ def __getattr__(name: str) -> object:
         from hitsave.importhook import install_import_hook
 
         # What is imported after this line is recorded exactly; what was before has to be attested.
-        install_import_hook()
+        install_import_hook().note_earlier()
     if home == name:  # the package itself, which can be called
         return __import__(f"{__name__}.{home}", fromlist=["*"])
     found = getattr(__import__(f"{__name__}.{home}", fromlist=[name]), name)

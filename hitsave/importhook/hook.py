@@ -69,6 +69,12 @@ class Hook:
             sys.meta_path.insert(0, self.finder)
         return self
 
+    def note_earlier(self) -> None:
+        """Keep the text of what the running script imported before us, before the script has changed anything in it."""
+        if getattr(sys.modules.get("__main__"), "__file__", None):  # else a start-up file runs: no script is known yet
+            self.scope.look_up()
+            self._note_loaded(self.scope.projects)
+
     def instrument(self, memo: Sequence[str] = (), experiment: Sequence[str] = ()) -> None:
         """Memoise the functions that these patterns mean, beside those of the settings, in modules imported later."""
         self._given = (tuple(memo), tuple(experiment))
@@ -109,7 +115,8 @@ class Hook:
             if name != "__main__" and self.scope.owns(path) and not self.loaded.knows(name):
                 note_foreign(self.loaded, name, path, loaded=True)
                 # Where its age alone doesn't prove the file, compare it with what was loaded, while it is what it was.
-                self.loaded.by_import_name(name)
+                if not self.loaded.is_certain(name):
+                    self.loaded.by_import_name(name)
 
 
 def _verify(entry: Entry, asked_s: float) -> Entry:

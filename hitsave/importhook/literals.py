@@ -4,8 +4,9 @@
     def f(x, n=3): ...            compared with f.__defaults__
     class A: size = 4             compared with A.size
 
-Only names that the text binds once are compared, since any other may have got another value in the meantime. The tree's
-classes come from the `_ast` extension: a project may have an `ast.py` of its own in Python's way.
+Only names that the text binds once are compared, since any other may have got another value in the meantime, as may
+those that a function declares `global`. The tree's classes come from the `_ast` extension: a project may have an
+`ast.py` of its own in Python's way.
 """
 
 from __future__ import annotations
@@ -31,14 +32,16 @@ def literals_agree(data: bytes, path: str, namespace: dict[str, Any], *, running
         tree: Any = parse(data, path)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    return _agree(tree.body, namespace, running=running)
+    return _agree(tree.body, namespace, running=running, rebound=frozenset(_globals(tree)))
 
 
-def _agree(body: list[_ast.stmt], names: dict[str, Any], *, running: bool = False) -> bool:
+def _agree(
+    body: list[_ast.stmt], names: dict[str, Any], *, running: bool = False, rebound: frozenset[str] = frozenset()
+) -> bool:
     found = list(_bindings(body))
     bound = [name for name, _ in found]
     for name, node in found:
-        if bound.count(name) > 1:
+        if bound.count(name) > 1 or name in rebound:
             continue
         if name not in names:
             if running:
@@ -54,6 +57,18 @@ def _agree(body: list[_ast.stmt], names: dict[str, Any], *, running: bool = Fals
         elif _is_literal(node) and repr(_value(node)) != repr(value):
             return False
     return True
+
+
+def _globals(tree: Any) -> Iterator[str]:
+    """The names that functions in `tree` declare `global`."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, _ast.Global):
+            yield from node.names
+        for field in getattr(node, "_fields", ()):  # what isn't a node has none
+            value = getattr(node, field, None)
+            pending += value if isinstance(value, list) else [value]
 
 
 def _bindings(body: list[_ast.stmt]) -> Iterator[tuple[str, Any]]:

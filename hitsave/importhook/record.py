@@ -201,6 +201,10 @@ class LoadedSources:
         """Whether there is a record for `sys.modules[import_name]`, verified or not."""
         return import_name in self._entries
 
+    def is_certain(self, import_name: str) -> bool:
+        """Whether the record for `sys.modules[import_name]` needs no verifying."""
+        return import_name in self._entries and not self._entries[import_name].unverified
+
     def settle_notes(self) -> None:
         """Verify what others have loaded by now, while their files still are what they were."""
         for entry in [entry for entry in self._notes if not _is_running(entry.import_name)]:

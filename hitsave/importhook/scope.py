@@ -161,7 +161,7 @@ class Scope:
     def _list(self) -> None:
         """Read the names in every folder that could hold a top-level module of ours."""
         path = list(sys.path)
-        self._look_up()
+        self.look_up()
         folders = [entry or _working_folder() for entry in path if self._owns_folder(entry)]
         folders += [root for project in self.projects for root in project.source_roots]
         listed = []
@@ -208,7 +208,7 @@ class Scope:
         return prefix[:-1] if stem == "__init__" and prefix else prefix + stem
 
     def _module_name(self, path: str) -> str | None:
-        self._look_up()
+        self.look_up()
         for project in self.projects:
             name = project.module_name(path)
             if name is not None:
@@ -217,13 +217,13 @@ class Scope:
 
     def project_of(self, path: str) -> Project | None:
         """The project that owns the file at `path`."""
-        self._look_up()
+        self.look_up()
         return next((project for project in self.projects if project.owns(path)), None)
 
     def _owns_folder(self, entry: object) -> bool:
         if not isinstance(entry, str):  # importlib takes bytes and path objects on `sys.path`, and ignores the rest
             return False
-        self._look_up()
+        self.look_up()
         folder = entry or _working_folder()
         real = self._real(folder)
         ours = any(project.owns_folder(real) for project in self.projects)
@@ -243,7 +243,8 @@ class Scope:
             self._reals[folder] = real
         return real
 
-    def _look_up(self) -> None:
+    def look_up(self) -> None:
+        """Find the project of the running script, unless a project is known."""
         if not self._looked_up:
             self._looked_up = True
             self.projects = (*self.projects, find_project(start_folder()))
