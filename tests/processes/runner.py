@@ -180,27 +180,52 @@ class Folder:
 
 
 class Processes:
-    """Runs scripts, each in a process of its own: forked from a zygote, or (`fresh`) started from nothing."""
+    """Runs scripts, each in a process of its own: forked from a zygote, or (`fresh`) started from nothing.
 
-    def __init__(self, executable: str = sys.executable, *, fresh: bool = False, repository: Path = REPOSITORY) -> None:
+    What a zygote forks shares its hash seed, so several `zygotes` take turns where that could hide something.
+    """
+
+    def __init__(
+        self,
+        executable: str = sys.executable,
+        *,
+        fresh: bool = False,
+        repository: Path = REPOSITORY,
+        zygotes: int = 1,
+    ) -> None:
         self.executable = executable
         self.fresh = fresh
         self.repository = repository
-        self._zygote: subprocess.Popen[str] | None = None
+        self._zygotes: list[subprocess.Popen[str] | None] = [None] * zygotes
         version = "import sys; print(*sys.version_info[:2])"
         found = subprocess.run([executable, "-c", version], capture_output=True, text=True, check=True).stdout.split()
         self.version = (int(found[0]), int(found[1]))
         self.runs = 0
 
     def run(
-        self, folder: Path, environment: dict[str, str], *, script: str = "main.py", no_bytecode: bool = False
+        self,
+        folder: Path,
+        environment: dict[str, str],
+        *,
+        script: str = "main.py",
+        no_bytecode: bool = False,
+        bare: bool = False,
     ) -> Ran:
-        """The script, run in `folder` with HITSAVE_… variables of its own."""
+        """The script, run in `folder` with HITSAVE_… variables of its own.
+
+        `bare`: what it prints without hitsave, its decorators doing nothing (in a fresh process: switched off).
+        """
         self.runs += 1
         if self.fresh:
-            return self._start(folder, script, environment)
-        request = {"folder": str(folder), "script": script, "environment": environment, "no_bytecode": no_bytecode}
-        zygote = self._get_zygote()
+            return self._start(folder, script, {**environment, "HITSAVE_MODE": "off"} if bare else environment)
+        request = {
+            "folder": str(folder),
+            "script": script,
+            "environment": environment,
+            "no_bytecode": no_bytecode or bare,
+            "bare": bare,
+        }
+        zygote = self._get_zygote(self.runs % len(self._zygotes))
         assert zygote.stdin is not None and zygote.stdout is not None
         zygote.stdin.write(json.dumps(request) + "\n")
         zygote.stdin.flush()
@@ -209,18 +234,18 @@ class Processes:
         return Ran(**json.loads(line))
 
     def close(self) -> None:
-        """End the zygote."""
-        if self._zygote is not None:
-            assert self._zygote.stdin is not None
-            self._zygote.stdin.close()
-            self._zygote.wait()
-            if self._zygote.stdout is not None:
-                self._zygote.stdout.close()
-            self._zygote = None
+        """End the zygotes."""
+        for zygote in filter(None, self._zygotes):
+            assert zygote.stdin is not None and zygote.stdout is not None
+            zygote.stdin.close()
+            zygote.wait()
+            zygote.stdout.close()
+        self._zygotes = [None] * len(self._zygotes)
 
-    def _get_zygote(self) -> subprocess.Popen[str]:
-        if self._zygote is None:
-            self._zygote = subprocess.Popen(
+    def _get_zygote(self, number: int) -> subprocess.Popen[str]:
+        zygote = self._zygotes[number]
+        if zygote is None:
+            zygote = self._zygotes[number] = subprocess.Popen(
                 [self.executable, str(Path(__file__).with_name("zygote.py")), str(self.repository)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -228,7 +253,7 @@ class Processes:
                 env=self._environment({}),
                 cwd="/",
             )
-        return self._zygote
+        return zygote
 
     def _start(self, folder: Path, script: str, environment: dict[str, str]) -> Ran:
         done = subprocess.run(

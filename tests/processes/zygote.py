@@ -24,27 +24,48 @@ from pathlib import Path
 # Not `hitsave.decorators`: what runs is noted from the moment that it is imported.
 PRELOADED = [
     "hitsave.decorated",
+    "hitsave.evaluator.bindings",
+    "hitsave.evaluator.code",
+    "hitsave.evaluator.conditions",
+    "hitsave.evaluator.evaluator",
+    "hitsave.evaluator.generators",
+    "hitsave.evaluator.live",
+    "hitsave.evaluator.lookup",
+    "hitsave.evaluator.made",
+    "hitsave.evaluator.memo",
+    "hitsave.evaluator.narrowing",
+    "hitsave.evaluator.notices",
+    "hitsave.evaluator.packages",
+    "hitsave.evaluator.plan",
+    "hitsave.evaluator.planner",
+    "hitsave.evaluator.recording",
+    "hitsave.evaluator.state",
+    "hitsave.evaluator.typed",
     "hitsave.evaluator.wrapper",
     "hitsave.session",
     "hitsave.analysis",
     "hitsave.explaining",
-    "hitsave.evaluator.evaluator",
-    "hitsave.evaluator.generators",
-    "hitsave.evaluator.lookup",
-    "hitsave.evaluator.plan",
-    "hitsave.evaluator.recording",
-    "hitsave.evaluator.code",
-    "hitsave.evaluator.conditions",
-    "hitsave.evaluator.packages",
+    "hitsave.functions",
     "hitsave.observe.files",
     "hitsave.observe.running",
     "hitsave.observe.variables",
     "hitsave.store.disk",
+    "hitsave.store.hardened",
     "hitsave.store.memory",
     "hitsave.store.tiers",
+    "hitsave.values.by_parts",
+    "hitsave.values.canonical",
     "hitsave.values.codec",
+    "hitsave.values.codecs.plain",
     "hitsave.values.digest",
+    "hitsave.values.forms",
+    "hitsave.values.frame",
+    "hitsave.values.parts",
+    "hitsave.values.rules.code",
+    "hitsave.values.rules.instances",
+    "hitsave.values.rules.standard",
     "hitsave.importhook.attestation",
+    "hitsave.importhook.literals",
     "hitsave.importhook.rewriter",
     "hitsave.importhook.bytecode",
     "hitsave.importhook.loader",
@@ -123,7 +144,10 @@ def be_python(request: dict[str, object]) -> None:
         for name in [name for name in os.environ if name.startswith("HITSAVE")]:
             del os.environ[name]
         os.environ.update(environment)  # type: ignore[call-overload]
-        _be_born()
+        if request.get("bare"):
+            _be_without_hitsave()
+        else:
+            _be_born()
         path = str(Path(folder, script))
         sys.argv[:] = [script]
         sys.path[0:0] = [str(Path(path).parent)]
@@ -150,6 +174,15 @@ def _be_born() -> None:
     from hitsave.importhook import clock
 
     clock._IMPORTED_AT_S, clock._IMPORTED_IN = time(), os.getpid()
+
+
+def _be_without_hitsave() -> None:
+    """Let `from hitsave import memo` give a decorator that leaves a function as it is."""
+    stand_in = types.ModuleType("hitsave")
+    stand_in.memo = stand_in.experiment = lambda function: function  # type: ignore[attr-defined]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "hitsave"]:
+        del sys.modules[name]
+    sys.modules["hitsave"] = stand_in
 
 
 def _exit(code: int) -> None:
