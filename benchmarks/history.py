@@ -1,6 +1,6 @@
 """Replay a Git history: would hitsave have been right, and how much would it have spared?
 
-    python benchmarks/history.py REPOSITORY CALLS [--last N] [--observe off] [--python EXECUTABLE] [--verbose]
+    python benchmarks/history.py REPOSITORY CALLS [--last N] [--observe off] [--python EXECUTABLE] [--keep FOLDER]
 
 CALLS is a Python file whose public functions take no arguments and return something with a stable `repr`. At each
 commit, oldest first, these calls run in fresh processes: plainly (the truth), under a tracer (what a result is made
@@ -12,12 +12,15 @@ from), and memoised, with the cache of all commits before. At the end a few earl
     unnecessary  of these: all that the call runs and reads equals that of an earlier commit (see `history_trace.py`)
     ideal        what must be executed: the first time that a call has this trace
 
-A call that raises is not stored, so it isn't counted. The exit code is 1 if anything is stale, lucky or crashed.
+The plain and the traced run of a commit know nothing of hitsave: with `--keep` they are made once per call file,
+Python and tracer, and read from there by later replays. A call that raises is not stored, so it isn't counted. The
+exit code is 1 if anything is stale, lucky or crashed.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -69,8 +72,11 @@ class Tally:
 class Replay:
     """One walk over a history."""
 
-    def __init__(self, repository: Path, calls: Path, python: str, observe: str, folder: Path) -> None:
+    def __init__(
+        self, repository: Path, calls: Path, python: str, observe: str, folder: Path, keep: Path | None
+    ) -> None:
         self.repository = repository
+        self.keep = keep and keep / _digest_of(repository.name, calls, python)
         self.python = python
         self.work = folder / "work"
         self.work.mkdir()
@@ -105,12 +111,12 @@ class Replay:
         """Compare the three runs at a commit."""
         self.check_out(commit)
         tally = self.tally
-        plain = self.run("plain", {})
+        plain = self.run_once(commit, "plain")
         if not plain:
             tally.left_out.append(f"{subject}: the calls can't be imported")
             tally.crashed.pop()
             return
-        traced = self.run("traced", {})
+        traced = self.run_once(commit, "traced")
         memoised = self.run("memoised", self.cache)
         if not traced:
             return
@@ -157,6 +163,18 @@ class Replay:
             0.2
         )  # a file written as a process starts may be another than the one it runs: see importhook/clock.py
 
+    def run_once(self, commit: str, how: str) -> dict[str, dict[str, object]]:
+        """As `run` without memoisation, or what it gave in an earlier replay."""
+        file = self.keep and self.keep / f"{commit}.{how}.json"
+        if file and file.is_file():
+            known: dict[str, dict[str, object]] = json.loads(file.read_text())
+            return known
+        found = self.run(how, {})
+        if file and found:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(found))
+        return found
+
     def run(self, how: str, environment: dict[str, str]) -> dict[str, dict[str, object]]:
         """{call: {"answer", "raised", "ran", "trace"}} of a fresh process; empty if it crashed."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("HITSAVE_", "PYTHON"))}
@@ -189,6 +207,7 @@ def main() -> int:
     parser.add_argument("--last", type=int, default=0, metavar="N", help="the N newest commits only")
     parser.add_argument("--observe", default="auto", choices=("auto", "off"), help="off: the static closure alone")
     parser.add_argument("--python", default=sys.executable, metavar="EXECUTABLE")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of plain answers and traces, for later replays")
     parser.add_argument("--verbose", action="store_true", help="also each commit, and each unnecessary execution")
     options = parser.parse_args()
     log = subprocess.run(
@@ -201,7 +220,8 @@ def main() -> int:
     commits = [(line.partition(" ")[0], line.partition(" ")[2]) for line in log][-options.last :]
     with tempfile.TemporaryDirectory(prefix="hitsave-history-") as folder:
         base = Path(folder).resolve()
-        replay = Replay(options.repository, options.calls.resolve(), options.python, options.observe, base)
+        calls = options.calls.resolve()
+        replay = Replay(options.repository, calls, options.python, options.observe, base, options.keep)
         tally = replay.walk(commits, verbose=options.verbose)
     how = f"Python {_version(options.python)}, observe={options.observe}"
     print(f"{options.repository.name}: {len(commits)} commits, {how}")
@@ -210,6 +230,12 @@ def main() -> int:
         for finding in getattr(tally, kind):
             print(f"{kind}: {finding}")
     return 1 if tally.stale or tally.lucky or tally.crashed or tally.again else 0
+
+
+def _digest_of(repository: str, calls: Path, python: str) -> str:
+    """A name for what the plain and traced runs of a commit depend on."""
+    texts = [calls.read_bytes(), *((HERE / name).read_bytes() for name in ("history_child.py", "history_trace.py"))]
+    return f"{repository}-{_version(python)}-{hashlib.sha1(b''.join(texts)).hexdigest()[:12]}"
 
 
 def _version(python: str) -> str:

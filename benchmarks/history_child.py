@@ -28,6 +28,10 @@ def main(how: str, folder: str) -> None:
     else:
         import replayed_calls
 
+    if how == "traced":
+        from history_trace import named, trace
+
+        at_import = named(imported, folder)
     calls = {
         name: value
         for name, value in vars(replayed_calls).items()
@@ -39,7 +43,7 @@ def main(how: str, folder: str) -> None:
             memoised = memo(impure="allow")(call)
             found[name] = {**answer(memoised), "ran": bool(memoised.__hitsave_memo__.misses)}
         elif how == "traced":
-            found[name] = {"trace": in_a_fork(call, folder, imported)}
+            found[name] = {"trace": trace(in_a_fork(call, folder), folder, at_import)}
         else:
             found[name] = answer(call)
     print("\n@" + json.dumps(found))
@@ -52,16 +56,16 @@ def answer(call) -> dict:
         return {"answer": f"{type(error).__name__}: {error}", "raised": True}
 
 
-def in_a_fork(call, folder: str, imported: set) -> list[str]:
-    """The trace of a call, made in a child: no call finds what others have left."""
+def in_a_fork(call, folder: str) -> list:
+    """What ran in a call, made in a child: no call finds what others have left."""
     reading, writing = os.pipe()
     pid = os.fork()
     if not pid:
-        from history_trace import trace
+        from history_trace import ran
 
         try:
             with os.fdopen(writing, "w") as pipe:
-                pipe.write(json.dumps(trace(call, folder, imported)))
+                pipe.write(json.dumps(ran(call, folder)))
         finally:
             os._exit(0)
     os.close(writing)

@@ -15,6 +15,7 @@ import ast
 import hashlib
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 
@@ -103,13 +104,62 @@ def _without_texts(body):
 
 
 _TESTS = ("isinstance", "issubclass")
+_texts: dict[str, Text | None] = {}
 
 
+def _text(path: str) -> Text | None:
+    if path not in _texts:
+        _texts[path] = Text(path) if Path(path).is_file() else None
+    return _texts[path]
+
+
+# The trees come from `_texts`, so they are alive and the same for all calls: what follows from one is worked out once.
+
+
+@cache
+def _normalised(statement: ast.stmt) -> ast.Module:
+    return Normalise().visit(ast.parse(ast.unparse(statement)))
+
+
+@cache
+def _digest(node: ast.AST) -> str:
+    return hashlib.sha1(ast.dump(node).encode()).hexdigest()[:12]
+
+
+@cache
+def _head(statement: ast.stmt) -> ast.Tuple:
+    function = _normalised(statement).body[0]
+    return ast.Tuple([function.args, *function.decorator_list], ast.Load())
+
+
+@cache
+def _shape(statement: ast.ClassDef, tested: bool) -> tuple[ast.Module, list[ast.AST]]:
+    """What counts of a class, and of that what was executed to make it."""
+    clean = _normalised(statement).body[0]
+    made = [*clean.bases, *clean.keywords, *clean.decorator_list]
+    methods: list[ast.AST] = []
+    for one in _flat(clean.body):
+        if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            methods += [ast.Constant(one.name)]
+            methods += [] if tested else [one.args, *one.decorator_list]
+        else:
+            made.append(one)
+    return ast.Module([*made, *methods], []), made
+
+
+@cache
+def _nodes(tree: ast.AST) -> list[ast.AST]:
+    kinds = (ast.Name, ast.Attribute, ast.ImportFrom)
+    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+@cache
 def _called(tree: ast.AST) -> set[int]:
     """The nodes of names that are called, or given to something that is."""
     return {id(node) for call in ast.walk(tree) if isinstance(call, ast.Call) for node in ast.walk(call)}
 
 
+@cache
 def _tested(tree: ast.AST) -> set[int]:
     """The nodes of names of classes that are only tested for: in `isinstance` and `except`."""
     found: list[ast.AST] = []
@@ -127,13 +177,12 @@ class Trace:
     def __init__(self, folder: str, at_import: set[tuple[str, str]]) -> None:
         self.folder = folder
         self.at_import = at_import  # (file, qualified name) of functions that ran when modules were imported
-        self.texts: dict[str, Text | None] = {}
         self.items: dict[str, str] = {}
         self._followed: set[tuple[str, str, bool, bool]] = set()
 
     def ran(self, path: str, qualname: str) -> None:
         """A function of the project ran."""
-        text = self.text(path)
+        text = _text(path)
         outer = qualname.partition(".<locals>")[0]
         for statement in (text.named.get(outer) or []) if text else []:
             self._whole(path, outer, statement)
@@ -141,21 +190,16 @@ class Trace:
         if owner:
             self._read(path, owner)
 
-    def text(self, path: str) -> Text | None:
-        if path not in self.texts:
-            self.texts[path] = Text(path) if Path(path).is_file() else None
-        return self.texts[path]
-
     def _note(self, kind: str, path: str, name: str, node: ast.AST) -> bool:
         key = f"{kind} {os.path.relpath(path, self.folder)}:{name}"
-        digest = hashlib.sha1(ast.dump(node).encode()).hexdigest()[:12]
+        digest = _digest(node)
         if digest in self.items.get(key, ""):
             return False
         self.items[key] = self.items.get(key, "") + digest
         return True
 
     def _whole(self, path: str, name: str, statement: ast.stmt) -> None:
-        clean = Normalise().visit(ast.parse(ast.unparse(statement)))
+        clean = _normalised(statement)
         if self._note("ran", path, name, clean):
             self._names(path, clean)
 
@@ -163,8 +207,8 @@ class Trace:
         """Everything at module level that a tree names; with `called`, what it calls may have run at import."""
         calls, tests = _called(tree) if called else set(), _tested(tree)
         if called and isinstance(tree, ast.expr):
-            calls |= {id(tree)}  # a decorator or base
-        for node in ast.walk(tree):
+            calls = calls | {id(tree)}  # a decorator or base
+        for node in _nodes(tree):
             how = {"called": id(node) in calls, "tested": id(node) in tests}
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 self._read(path, node.id, **how)
@@ -179,7 +223,7 @@ class Trace:
         if (path, name, called, tested) in self._followed:
             return
         self._followed.add((path, name, called, tested))
-        text = self.text(path)
+        text = _text(path)
         for statement in (text.named.get(name) or []) if text else []:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 if called and (path, name) in self.at_import:
@@ -196,35 +240,27 @@ class Trace:
                 if isinstance(statement, ast.ImportFrom):
                     self._import(path, statement, name, called=called, tested=tested)
             else:
-                clean = Normalise().visit(ast.parse(ast.unparse(statement)))
+                clean = _normalised(statement)
                 if self._note("read", path, name, clean):
                     self._names(path, clean, called=True)
 
     def _header(self, path: str, name: str, function) -> None:
-        clean = Normalise().visit(ast.parse(ast.unparse(function))).body[0]
-        head = ast.Tuple([clean.args, *clean.decorator_list], ast.Load())
+        head = _head(function)
         if self._note("header", path, name, head):
-            for decorator in clean.decorator_list:
+            arguments, *decorators = head.elts
+            for decorator in decorators:
                 self._names(path, decorator, called=True)
-            self._names(path, clean.args)
+            self._names(path, arguments)
 
     def _shape(self, path: str, name: str, cls: ast.ClassDef, *, tested: bool = False) -> None:
-        clean = Normalise().visit(ast.parse(ast.unparse(cls))).body[0]
-        made = [*clean.bases, *clean.keywords, *clean.decorator_list]
-        methods = []
-        for statement in _flat(clean.body):
-            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                methods += [ast.Constant(statement.name)]
-                methods += [] if tested else [statement.args, *statement.decorator_list]
-            else:
-                made.append(statement)
-        if self._note("tested" if tested else "shape", path, name, ast.Module([*made, *methods], [])):
+        shape, made = _shape(cls, tested)
+        if self._note("tested" if tested else "shape", path, name, shape):
             for part in made:  # what a default of a method that didn't run was made from can't matter
                 self._names(path, part, called=True)
 
     def _module(self, path: str, name: str) -> str | None:
         """The project file of the module that `name` is in the module at `path`."""
-        text = self.text(path)
+        text = _text(path)
         for statement in (text.named.get(name) or []) if text else []:
             if isinstance(statement, ast.Import):
                 for alias in statement.names:
@@ -273,22 +309,28 @@ class Seen:
         sys.setprofile(None)
 
 
-def trace(call, folder: str, imported: set) -> list[str]:
-    """The trace of a call as sorted "what=digest" items. Runs it. `imported` is the code that ran at import."""
+def ran(call, folder: str) -> list[tuple[str, str]]:
+    """Runs the call: (file, qualified name) of the functions of the project that ran."""
     with Seen() as seen:
         try:
             repr(call())
         except Exception:  # noqa: BLE001 - not counted anyway
             pass
-    at_import = set()
+    return named(seen, folder)
+
+
+def named(codes: set, folder: str) -> list[tuple[str, str]]:
+    """(file, qualified name) of those code objects that are the project's."""
+    mine = [code for code in codes if code.co_filename.startswith(folder + os.sep)]
+    return sorted({(code.co_filename, _qualname(code, _text(code.co_filename))) for code in mine})
+
+
+def trace(seen: list[tuple[str, str]], folder: str, imported: list[tuple[str, str]]) -> list[str]:
+    """The trace of a call as sorted "what=digest" items. `seen` ran then, `imported` when modules were imported."""
+    at_import = {(path, qualname.partition(".<locals>")[0]) for path, qualname in imported}
     found = Trace(folder, at_import)
-    for code in imported:
-        if code.co_filename.startswith(folder + os.sep):
-            qualname = _qualname(code, found.text(code.co_filename)).partition(".<locals>")[0]
-            at_import.add((code.co_filename, qualname))
-    for code in seen:
-        if code.co_filename.startswith(folder + os.sep):
-            found.ran(code.co_filename, _qualname(code, found.text(code.co_filename)))
+    for path, qualname in seen:
+        found.ran(path, qualname)
     return sorted(f"{key}={digest}" for key, digest in found.items.items())
 
 
