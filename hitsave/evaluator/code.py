@@ -150,11 +150,9 @@ class Codebook(Sources):
                 source = self._answers[name]
         return None if source is None else self.summary(source)
 
-    def outlive(self, code: CodeType) -> None:
-        """Remember the symbols of `code` and all inside it: its lines will soon be those of an earlier text."""
-        from hitsave.importhook.codes import nested
-
-        for one in nested(code):
+    def outlive(self, codes: Iterable[CodeType]) -> None:
+        """Remember the symbols of `codes`: their lines will soon be those of an earlier text."""
+        for one in codes:
             found = self.symbol_of_code(one)
             if found is not None:
                 self._outlived[one] = found

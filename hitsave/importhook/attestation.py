@@ -27,7 +27,7 @@ from _frozen_importlib_external import SourceFileLoader
 from hitsave.digest import digest_bytes, digest_pairs, digest_text
 from hitsave.importhook import cells
 from hitsave.importhook.clock import is_close, process_bound_s
-from hitsave.importhook.codes import CodeObject, digest_code, find_same, same_code
+from hitsave.importhook.codes import CodeObject, digest_code, find_same, nested, same_code
 from hitsave.importhook.entry import ATTESTED, CODE, HOOK, OPAQUE, Entry, Loaded
 from hitsave.importhook.stamps import stamp_at
 
@@ -116,7 +116,7 @@ def _compare(entry: Entry, names: dict[str, Any]) -> Entry:
     data = entry.data or b""
     compiled = _compile(data, entry.path)
     codes = [function.__code__ for function in functions_of(names, entry.path)]
-    if compiled is not None and all(find_same(code, compiled) for code in codes):
+    if compiled is not None and all(find_same(code, nested(compiled)) for code in codes):
         from hitsave.importhook.literals import literals_agree
 
         if literals_agree(data, entry.path, names):
@@ -152,7 +152,7 @@ def _examine(
     whole = _module_code(namespace)
     attested = Entry(name, path, data, kind=ATTESTED)
     if whole is not None and same_code(whole, compiled):
-        attested.code = whole
+        attested.constants = whole.co_consts
         return attested
     bound_s = max(process_bound_s(), asked_s)
     if not on_disk or changed_s is None or changed_s > bound_s:
@@ -161,8 +161,8 @@ def _examine(
         return _code_entry(name, path, functions)
     # Where the code differs, a loader that transforms it was at work (pytest, a type checker): the text is right, and
     # what they add is not the user's. Python's own loader is another matter: it may have read a stale .pyc.
-    if all(find_same(code, compiled) for code in functions):
-        attested.code = compiled
+    if all(find_same(code, nested(compiled)) for code in functions):
+        attested.constants = compiled.co_consts
         return attested
     if whole is not None or _is_transforming(namespace, path):
         return attested

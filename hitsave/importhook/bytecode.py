@@ -63,6 +63,7 @@ COMPILING_NS = 1_000
 
 _KEY = int.from_bytes(MAGIC_NUMBER, "little")  # what importlib seeds its source hash with
 CodeObject = type((lambda: None).__code__)
+_from_bytes = int.from_bytes
 
 
 def source_hash(data: bytes) -> bytes:
@@ -133,9 +134,12 @@ class Own:
         self.place = place
         self.content = content
         self.tail = content[-48:]  # times (16), hash (8), digest (16), MAGIC (8), if the file is ours
-        self.is_ours = self.tail[-8:] == MAGIC and content[:4] == MAGIC_NUMBER
-        if self.is_ours and not _is_whole(content):
-            self.content, self.is_ours = b"", False  # damaged: as if it weren't there
+        self.is_ours = content.endswith(MAGIC) and content.startswith(MAGIC_NUMBER)
+        if self.is_ours:
+            lengths = content[-TAIL_BYTES:-48]
+            name_bytes, code_bytes = _from_bytes(lengths[:2], "little"), _from_bytes(lengths[2:], "little")
+            if HEADER_BYTES + code_bytes + name_bytes + TAIL_BYTES != len(content):
+                self.content, self.is_ours = b"", False  # damaged: as if it weren't there
 
     @property
     def times(self) -> bytes:
@@ -191,12 +195,6 @@ class Own:
         if content[8:16] != _stamp(stat):
             return 0
         return CERTAIN if _written_later(self.place, stat) else LIKELY
-
-
-def _is_whole(content: bytes) -> bool:
-    name = int.from_bytes(content[-TAIL_BYTES : 2 - TAIL_BYTES], "little")
-    code = int.from_bytes(content[2 - TAIL_BYTES : 6 - TAIL_BYTES], "little")
-    return HEADER_BYTES + code + name + TAIL_BYTES == len(content)
 
 
 def read_own(place: str) -> Own:

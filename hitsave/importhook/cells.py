@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from hitsave.digest import digest_bytes
-from hitsave.importhook.codes import find_same
+from hitsave.importhook.codes import find_same, nested
 from hitsave.importhook.entry import CELL, Entry, Loaded
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ def attest_cell(thing: Any, loaded: LoadedSources) -> Loaded | None:
         compiled = compile(data, code.co_filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return None
-    if find_same(code, compiled) is None:
+    if find_same(code, nested(compiled)) is None:
         return None
     entry = Entry("__main__", "", data, kind=CELL, module_name="__main__", digest=digest_bytes(data))
     return entry.loaded(loaded.name_of)

@@ -16,7 +16,7 @@ from hitsave.digest import Digest, digest_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import CodeType
     from typing import Any
 
@@ -85,16 +85,23 @@ def digest_constant(value: Any) -> Digest:
 
 def nested(code: CodeType) -> Iterator[CodeType]:
     """`code` and every code object among its constants, at any depth."""
-    pending = [code]
+    yield code
+    yield from among(code.co_consts)
+
+
+def among(constants: tuple[object, ...]) -> Iterator[CodeType]:
+    """Every code object among `constants`, at any depth."""
+    pending = list(constants)
     while pending:
         found = pending.pop()
-        yield found
-        pending.extend(constant for constant in found.co_consts if isinstance(constant, CodeObject))
+        if isinstance(found, CodeObject):
+            yield found
+            pending.extend(found.co_consts)
 
 
-def find_same(code: CodeType, among: CodeType) -> CodeType | None:
-    """The code object inside `among` that does the same as `code`."""
-    for candidate in nested(among):
+def find_same(code: CodeType, candidates: Iterable[CodeType]) -> CodeType | None:
+    """The first of `candidates` that does the same as `code`."""
+    for candidate in candidates:
         if candidate.co_name == code.co_name and same_code(candidate, code):
             return candidate
     return None

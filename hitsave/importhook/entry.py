@@ -54,7 +54,7 @@ class Entry:
     __slots__ = (
         "_digest",
         "_parts",
-        "code",
+        "constants",
         "data",
         "import_name",
         "kind",
@@ -95,11 +95,12 @@ class Entry:
         self.unverified = unverified
         self.revision = 0
         self.since = 0  # the revision when the module was executed; code exchanged in place since doesn't count
-        # The module's whole code object, None if it isn't known: what its functions had to begin with.
-        self.code: CodeType | None = None
+        # The constants of the module's code object, None if it isn't known: what its functions had to begin with. The
+        # rest of it goes when the module has run, as in plain Python: to keep it costs more than all else here.
+        self.constants: tuple[object, ...] | None = None
         # Of a module that others loaded: the code that its functions had when they were first asked for.
         self.seen: tuple[CodeType, ...] | None = None
-        self._parts: tuple[CodeType | None, tuple[CodeType, ...] | None, frozenset[int]] | None = None
+        self._parts: tuple[tuple[object, ...] | None, tuple[CodeType, ...] | None, frozenset[int]] | None = None
         self._digest = digest
 
     def fetch(self) -> None:
@@ -125,36 +126,36 @@ class Entry:
 
     def is_part(self, code: CodeType) -> bool:
         """Whether `code` is one of the very objects that were executed; False if these aren't known."""
-        if self._parts is None or self._parts[0] is not self.code or self._parts[1] is not self.seen:
-            from hitsave.importhook.codes import nested
+        if self._parts is None or self._parts[0] is not self.constants or self._parts[1] is not self.seen:
+            from hitsave.importhook.codes import among
 
-            known = () if self.code is None else nested(self.code)
-            # The ids stay theirs: `code` and `seen` keep all of them alive.
-            self._parts = self.code, self.seen, frozenset(map(id, (*known, *(self.seen or ()))))
+            known = among(self.constants or ())
+            # The ids stay theirs: `constants` and `seen` keep all of them alive.
+            self._parts = self.constants, self.seen, frozenset(map(id, (*known, *(self.seen or ()))))
         return id(code) in self._parts[2]
 
     def holds(self, code: CodeType) -> bool:
         """Whether one of the code objects that were executed does the same as `code`."""
-        from hitsave.importhook.codes import find_same
+        from hitsave.importhook.codes import among, find_same
 
         self._compile(code.co_filename)
-        return self.code is not None and find_same(code, self.code) is not None
+        return find_same(code, among(self.constants or ())) is not None
 
-    def whole(self, codes: Iterable[CodeType]) -> CodeType | None:
-        """The module's code object, if it is known or all of `codes` certainly came from the text as it is compiled."""
-        if self.code is None and self.kind == ATTESTED:
+    def began_with(self, codes: Iterable[CodeType]) -> tuple[object, ...] | None:
+        """`constants`, if they are known or all of `codes` certainly came from the text as it is compiled."""
+        if self.constants is None and self.kind == ATTESTED:
             if not all(self.holds(code) for code in codes):
-                self.code = None  # a loader that transforms what it loads was at work
+                self.constants = None  # a loader that transforms what it loads was at work
             else:
                 self._compile(self.path)
-        return self.code
+        return self.constants
 
     def _compile(self, path: str) -> None:
-        if self.code is None and self.data is not None:
+        if self.constants is None and self.data is not None:
             try:
-                self.code = compile(self.data, path, "exec", dont_inherit=True)
+                self.constants = compile(self.data, path, "exec", dont_inherit=True).co_consts
             except (SyntaxError, ValueError, RecursionError, MemoryError):
-                self.code = None
+                self.constants = None
 
     @property
     def digest(self) -> Digest:
@@ -187,7 +188,7 @@ class Entry:
             tail=self.tail,
             unverified=self.unverified,
         )
-        same.code, same.seen = self.code, self.seen
+        same.constants, same.seen = self.constants, self.seen
         return same
 
     def named(self, name_of: Callable[[str], str | None]) -> str:

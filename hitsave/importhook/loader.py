@@ -57,7 +57,7 @@ class HitsaveLoader(SourceFileLoader):
             entry = _keep_code(self._hook, fullname, path, data, stat, code)
         else:
             code, entry = found
-        entry.code = code
+        entry.constants = code.co_consts
         if self._running:
             self._entry = entry
             self._hook.loaded.begin(entry)
@@ -262,7 +262,7 @@ def script_code(hook: Hook, path: str) -> CodeType:
     if found is None:
         code = HitsaveLoader(name, path, hook).source_to_code(data, path, name)
         found = code, _keep_code(hook, name, path, data, stat, code) if keep else Entry(name, path, data)
-    found[1].code = found[0]
+    found[1].constants = found[0].co_consts
     hook.loaded.put(found[1])
     return found[0]
 

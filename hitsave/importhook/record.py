@@ -71,15 +71,20 @@ class LoadedSources:
         with self._lock:
             if name in self._entries:
                 self._before[name] = self._entries[name]
-            self._put(entry)
+            # `_put`, written out: every import of every process comes here.
+            self._entries[name] = entry
+            self._unnamed.append(entry)
+            self.revision = entry.revision = entry.since = self.revision + 1
 
     def commit(self, entry: Entry) -> None:
         """The module ran to its end."""
+        before = None
         with self._lock:
-            before = self._before.pop(entry.import_name, None)
-            if before is not None:
-                self._keep(before)
-            self._change(entry)
+            if self._before:
+                before = self._before.pop(entry.import_name, None)
+                if before is not None:
+                    self._keep(before)
+            self.revision = entry.revision = self.revision + 1
         if before is not None:
             self.exchanges.begin((entry.import_name,))
             self.exchanges.end((entry.import_name,), self.revision)

@@ -24,7 +24,7 @@ from hitsave.decorated import all_decorated
 from hitsave.evaluator.memo import Memo, memo_of
 from hitsave.importhook import HOOK, current_hook
 from hitsave.importhook.attestation import functions_of
-from hitsave.importhook.codes import CodeObject, same_code
+from hitsave.importhook.codes import CodeObject, among, same_code
 from hitsave.importhook.entry import ATTESTED, Entry
 from hitsave.importhook.loader import HitsaveLoader
 from hitsave.live.edits import Comparison, Edit, literal_defaults
@@ -79,7 +79,7 @@ class ModuleSwap:
             digest=self.source.digest,
             kind=HOOK,
         )
-        entry.code = self.code
+        entry.constants = self.code.co_consts
         entry.since = self.entry.since
         return entry
 
@@ -110,8 +110,7 @@ class Swap:
             if entry is not module.entry or not all(_is_still(*each, module) for each in module.edit.constants):
                 return False
         for module in self._modules:
-            if module.entry.code is not None:
-                self._session.book.outlive(module.entry.code)
+            self._session.book.outlive(among(module.entry.constants or ()))
         try:
             loaded.exchange([module.new_entry() for module in self._modules], self.changed, self._exchange)
         except BaseException:
@@ -165,7 +164,7 @@ class Swap:
         exec(module.additions, module.namespace)
         for name in module.edit.added:
             function = _innermost(module.namespace[name])
-            code = _codes_by_name(module.code)[name]
+            code = _codes_by_name(module.code.co_consts)[name]
             if isinstance(function, FunctionType) and same_code(function.__code__, code):
                 function.__code__ = code
 
@@ -187,7 +186,7 @@ def prepare(session: Session, sources: Iterable[Source]) -> Swap:
     for source in sources:
         session.book.loaded.get(source.module)  # settles what is known of it
         entry = session.book.loaded.entry(source.module)
-        if entry is None or entry.data is None or entry.kind not in (HOOK, ATTESTED) or _code_of(entry) is None:
+        if entry is None or entry.data is None or entry.kind not in (HOOK, ATTESTED) or _constants_of(entry) is None:
             refusals.append(_of_module(source, OF_OTHERS))
         elif entry.import_name not in sys.modules:
             refusals.append(_of_module(source, "the module isn't in sys.modules any more"))
@@ -207,10 +206,10 @@ def prepare(session: Session, sources: Iterable[Source]) -> Swap:
     return Swap(session, modules)
 
 
-def _code_of(entry: Entry) -> CodeType | None:
+def _constants_of(entry: Entry) -> tuple[object, ...] | None:
     module = sys.modules.get(entry.import_name)
     functions = [] if module is None else functions_of(vars(module), entry.path)
-    return entry.whole(function.__code__ for function in functions)
+    return entry.began_with(function.__code__ for function in functions)
 
 
 def _source(entry: Entry, new: Source) -> Source:
@@ -218,8 +217,7 @@ def _source(entry: Entry, new: Source) -> Source:
 
 
 def _compile(entry: Entry, source: Source) -> CodeType:
-    assert entry.code is not None
-    path = entry.code.co_filename
+    path = entry.path
     return HitsaveLoader(entry.import_name, path, current_hook()).source_to_code(source.data, path, entry.import_name)
 
 
@@ -256,11 +254,11 @@ def _is_still(name: str, before: object, _value: object, module: ModuleSwap) -> 
 
 def _find_functions(module: ModuleSwap) -> list[Refusal]:
     """Fill in which function object gets which code; why that can't be."""
-    assert module.entry.code is not None
+    assert module.entry.constants is not None
     edited = frozenset((*module.edit.functions, *module.edit.documented))
     mapping: dict[int, tuple[CodeType, str]] = {}
-    refusals = _pair(module.entry.code, module.code, "", edited, mapping, module)
-    old_by_name, new_by_name = _codes_by_name(module.entry.code), _codes_by_name(module.code)
+    refusals = _pair(module.entry.constants, module.code.co_consts, "", edited, mapping, module)
+    old_by_name, new_by_name = _codes_by_name(module.entry.constants), _codes_by_name(module.code.co_consts)
     found: set[str] = set()
     functions: list[tuple[FunctionType, CodeType, str]] = []
     memos: dict[int, Memo] = {}
@@ -295,14 +293,14 @@ def _find_functions(module: ModuleSwap) -> list[Refusal]:
 
 
 def _pair(
-    old: CodeType,
-    new: CodeType,
+    old: tuple[object, ...],
+    new: tuple[object, ...],
     prefix: str,
     edited: frozenset[str],
     mapping: dict[int, tuple[CodeType, str]],
     module: ModuleSwap,
 ) -> list[Refusal]:
-    """Match the code objects inside two code objects: by name, and in order where names repeat (lambdas)."""
+    """Match the code objects among two lots of constants: by name, and in order where names repeat (lambdas)."""
     refusals = []
     before, after = _named(old), _named(new)
     for name, codes in before.items():
@@ -320,26 +318,26 @@ def _pair(
                 if one.co_freevars == other.co_freevars:
                     mapping[id(one)] = other, ""
                     inside = f"{qualname}." if _is_class_body(one) else f"{qualname}.<locals>."
-                    refusals += _pair(one, other, inside, edited, mapping, module)
+                    refusals += _pair(one.co_consts, other.co_consts, inside, edited, mapping, module)
     return refusals
 
 
-def _named(code: CodeType) -> dict[str, list[CodeType]]:
+def _named(constants: tuple[object, ...]) -> dict[str, list[CodeType]]:
     found: dict[str, list[CodeType]] = {}
-    for constant in code.co_consts:
+    for constant in constants:
         if isinstance(constant, CodeObject):
             found.setdefault(constant.co_name, []).append(constant)
     return found
 
 
-def _codes_by_name(code: CodeType, prefix: str = "") -> dict[str, CodeType]:
-    """{qualified name: code object} of the functions and methods that a module's code defines once."""
+def _codes_by_name(constants: tuple[object, ...], prefix: str = "") -> dict[str, CodeType]:
+    """{qualified name: code object} of what the code with these constants defines once: functions, methods, classes."""
     found: dict[str, CodeType] = {}
-    for name, codes in _named(code).items():
+    for name, codes in _named(constants).items():
         if len(codes) == 1:
             found[prefix + name] = codes[0]
             if _is_class_body(codes[0]):
-                found.update(_codes_by_name(codes[0], f"{prefix}{name}."))
+                found.update(_codes_by_name(codes[0].co_consts, f"{prefix}{name}."))
     return found
 
 
@@ -361,8 +359,7 @@ def _additions(module: ModuleSwap) -> CodeType | None:
     """The code that defines the new functions, as the module's own would."""
     if not module.edit.added:
         return None
-    assert module.entry.code is not None
-    path = module.entry.code.co_filename
+    path = module.entry.path
     hook = current_hook()
     tree = hook.rewriting.parse(module.source.data, path, module.entry.import_name) or module.tree
     kept: list[ast.stmt] = []
