@@ -186,7 +186,7 @@ class Evaluator:
             flight.__enter__()
             try:
                 # Somebody may have stored it since, whether or not we had to wait.
-                if not news or flight.waited or self.flights.news() != news:
+                if news < 0 or flight.waited or self.flights.news() != news:
                     found = self.find(asked, exact=True)
                 found = found or self._find_again(asked)
                 attempt = found or self._attempt(asked, flight)

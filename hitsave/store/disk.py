@@ -78,9 +78,9 @@ class DiskStore:
         self.places = Places(directory)
         self.trouble = Trouble(self.places.root, strict=verify == "strict")
         self.database = Database(self.places, self.trouble)
-        self.preload = Preload(self.database)
         self.groups = Groups(self.database)
-        self.flights = Flights(self.places.flight)
+        self.flights = Flights(self.places.flight, self.places.is_network)
+        self.preload = Preload(self.database, self.flights)
         self.config_dir = config_dir
         self._verify = verify != "off"
         self._namespace = namespace
@@ -208,7 +208,8 @@ class DiskStore:
             self._save(trust, evaluation, blob)  # into another file than we thought, where the shared parts are missing
 
     def _save(self, trust: Trust, evaluation: Evaluation, blob: Blob) -> None:
-        membership = self._membership(evaluation)
+        prefix = packing.title_prefix(evaluation.title)
+        membership = self.groups.of(evaluation, prefix)
         row_key = self._row_key(evaluation, membership)
         rows = list(membership.rows)
         ref: BlobRef | None = None
@@ -220,7 +221,7 @@ class DiskStore:
             if ref is None:
                 return
             tag = packing.blob_key(ref.digest)
-        content = packing.pack_row(evaluation, packing.title_prefix(evaluation.title), ref, payload)
+        content = packing.pack_row(evaluation, prefix, ref, payload)
         started = float(evaluation.started)
         seal = trust.entries.tag(packing.signed_part(row_key, started, membership.digest, content))
         rows.append((row_key, started, tag, seal + content))
@@ -229,7 +230,7 @@ class DiskStore:
             if ref is not None and not self.results.exists(ref):
                 # A collection took the file before it could see that we need it.
                 self.results.keep(blob, trust.ring, [], durable=evaluation.is_experiment)
-        self.preload.forget(row_key)
+        self.preload.stored(row_key)
         self.flights.tell()
 
     def _membership(self, evaluation: Evaluation) -> Membership:

@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _contextvars import Token
     from _thread import LockType
+    from collections.abc import Callable
     from types import TracebackType
 
     from hitsave.store.waiting import Wait
@@ -35,7 +36,6 @@ FIRST_PAUSE_S = 0.0002
 LONGEST_PAUSE_S = 0.02
 # How often somebody who waits for another thread looks whether it still makes sense.
 LOOK_S = 0.25
-NEWS_BYTES = 16
 # After the lock file could not be used (read-only directory, no locks there): how long to do without.
 RETRY_S = 10.0
 
@@ -57,10 +57,15 @@ class Holder:
 
 
 class Flights:
-    """The flights of this process over one cache directory; the lock file is at `path`."""
+    """The flights of this process over one cache directory; the lock file is at `path`.
 
-    def __init__(self, path: str) -> None:
+    `is_network` says whether other machines write there too.
+    """
+
+    def __init__(self, path: str, is_network: Callable[[], bool] = lambda: False) -> None:
         self.path = path
+        self._is_network = is_network
+        self._counts = False  # whether the size of the lock file says how often something was stored
         self.held: dict[bytes, Holder] = {}
         self.waits: dict[int, Wait] = {}
         self.inherited: frozenset[bytes] = frozenset()  # what our parent held when it forked us
@@ -68,31 +73,38 @@ class Flights:
         self._descriptor = -1
         self._inode = 0
         self._useless_until = 0.0
-        self._teller = os.urandom(8)
         self._told = 0
 
-    def news(self) -> bytes:
-        """What whoever last stored something left behind; b"" if that can't be told.
+    def news(self) -> int:
+        """How often something was stored in this cache so far; -1 if that can't be told.
 
-        The same before a look-up and after its flight has begun: nobody has stored the key in between.
+        The same before a look-up and after its flight has begun: nobody has stored the key in between. Each who stores
+        adds a byte to the lock file, which the kernel does for one after the other.
         """
         descriptor = self._descriptor
-        if descriptor < 0 or not hasattr(os, "pread"):
-            return b""
+        if descriptor < 0 or not self._counts or (self._useless_until and monotonic() < self._useless_until):
+            return -1
         try:
-            return os.pread(descriptor, NEWS_BYTES, 0)
+            status = os.fstat(descriptor)
         except OSError:
-            return b""
+            return -1
+        return status.st_size if status.st_ino == self._inode and status.st_nlink else -1
+
+    def news_of_others(self) -> int:
+        """As `news`, without what was stored through this object: the same as long as nobody else stores anything."""
+        news = self.news()
+        return news if news < 0 else news - self._told
 
     def tell(self) -> None:
-        """Leave behind that something was stored, by a mark that nobody else makes."""
-        descriptor = self._descriptor
-        if self.owns(descriptor) and hasattr(os, "pwrite"):
-            self._told += 1
+        """Let others know that something was stored."""
+        descriptor = self.descriptor()  # opened, if need be: others count on hearing of it
+        if descriptor >= 0 and self._counts:
             try:
-                os.pwrite(descriptor, self._teller + self._told.to_bytes(8, "little"), 0)
-            except OSError:
-                self.give_up()
+                os.write(descriptor, b"\0")
+            except OSError:  # a full disk: others may compute what they could have found
+                return
+            with self.mutex:
+                self._told += 1  # afterwards: for a moment it looks as if another had stored something
 
     def flight(self, key: bytes) -> Flight:
         """A context manager, plain and asynchronous, that is alone on `key` while it lasts, if that is possible."""
@@ -148,6 +160,8 @@ class Flights:
         except OSError:
             self.give_up()
         else:
+            # On Windows a lock keeps others from writing, and over a network the size may be that of a while ago.
+            self._counts = sys.platform != "win32" and not self._is_network()
             self._descriptor = descriptor
             if self not in _known:
                 _known.append(self)
@@ -177,7 +191,6 @@ class Flights:
             # As long as we share its open file, our locks would be one with the parent's and outlive it.
             os.close(self._descriptor)
         self._descriptor = -1
-        self._teller = os.urandom(8)
         self.mutex = RLock()
         self.inherited |= self.held.keys()
         self.held = {}

@@ -73,7 +73,7 @@ else:
 
 def open_lock_file(path: str) -> int:
     """A descriptor of the lock file at `path`, made if it is missing. Raises `OSError`."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     return os.open(path, flags, 0o600)
 
 

@@ -35,6 +35,7 @@ class Places:
         self.blobs = os.path.join(self.home, "blobs")
         self.flight = os.path.join(self.home, "flight.lock")
         self.damaged = os.path.join(self.home, "damaged")
+        self._is_network: bool | None = None
 
     def make(self) -> None:
         """Make the directory, closed to all but its owner. Raises `OSError`."""
@@ -45,7 +46,9 @@ class Places:
 
     def is_network(self) -> bool:
         """Whether the directory lies on a file system that other machines share."""
-        return file_system(self.home) in NETWORK
+        if self._is_network is None:
+            self._is_network = file_system(self.home) in NETWORK
+        return self._is_network
 
 
 def make_private(path: str) -> None:

@@ -7,10 +7,14 @@ so where the 32nd of them lies tells the rest. Rows are kept as they lie on disk
 
 What another process removes is noticed within `FRESH_S`; a key that is not among the rows is always looked up, so a
 new entry is found at once.
+
+In the same way a function that misses again and again has the keys of all its calls fetched: a call that isn't among
+them needs no look-up, as long as nobody else has stored anything (`Flights.news_of_others`).
 """
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from time import monotonic
 
 from hitsave.store.contract import MAX_CANDIDATES
@@ -18,12 +22,16 @@ from hitsave.store.contract import MAX_CANDIDATES
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hitsave.store.database import Database, Row
+    from hitsave.store.flight import Flights
 
 FIRST_HITS = 8
 ROWS_PER_HIT = 8
 SAMPLE = 32
 MAX_ROWS = 20_000
 MAX_ROW_BYTES = 400
+# The key of a call costs a third of a row, and spares twice as much.
+CALLS_PER_MISS = 32
+MAX_CALLS = 100_000  # 8 MB
 FRESH_S = 1.0
 # Up to here, all rows of a call are fetched at once: its results under other code are what is asked for next.
 FEW = 8
@@ -34,6 +42,7 @@ FIND = f"SELECT key, store_time, value FROM Cache WHERE key >= ? AND key < ? AND
 NEWEST = FIND.replace(f"LIMIT {MAX_CANDIDATES + 1}", f"ORDER BY store_time DESC LIMIT {MAX_CANDIDATES}")
 FIRST_FEW = FIND.replace(f"LIMIT {MAX_CANDIDATES + 1}", f"LIMIT {FEW + 1}")
 NTH = f"SELECT key FROM Cache WHERE key >= ? AND key < ? AND raw = 1 ORDER BY key LIMIT 1 OFFSET {SAMPLE}"
+CALLS = "SELECT substr(key, 1, 12) FROM Cache WHERE key >= ? AND key < ? AND raw = 1 LIMIT ?"
 AHEAD = (
     f"SELECT key, store_time, CASE WHEN length(value) <= {MAX_ROW_BYTES} THEN value END FROM Cache"
     " WHERE key >= ? AND key < ? AND raw = 1 LIMIT ?"
@@ -50,11 +59,28 @@ class Function:
         self.rows: dict[bytes, list[Row]] = {}
 
 
+class Misses:
+    """The misses of one symbol; and the calls that anything is stored for, by the first 12 bytes of their keys.
+
+    `known` holds these calls, if they were fetched; the news of others before that, and the database's generation.
+    """
+
+    __slots__ = ("count", "known")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.known: tuple[set[bytes], int, int] | None = None
+
+
 class Preload:
     """Look-ups of exact keys in one database. A key is given by the first 15 bytes of its row keys."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, flights: Flights) -> None:
         self._database = database
+        self._flights = flights
+        self._misses: dict[bytes, Misses] = {}
+        self._lock = allocate_lock()
+        self._stores = 0  # how many rows this process stored, for whoever reads keys meanwhile
         self._functions: dict[bytes, Function] = {}
         self._count = 0
         self._version: object = None
@@ -73,8 +99,13 @@ class Preload:
             if rows is not None:
                 function.hits += 1
                 return rows
+        misses = self._misses.get(first[:4])
+        if misses is not None and self._is_absent(misses, first[:12]):
+            return []
         rows = self._fetch(first)
-        if rows:
+        if not rows:
+            self._note_miss(first[:4], misses)
+        else:
             function = self._functions.get(name)
             if function is None:
                 function = self._functions[name] = Function()
@@ -97,12 +128,42 @@ class Preload:
             self._others = call, monotonic(), rows
         return exact
 
+    def _is_absent(self, misses: Misses, call: bytes) -> bool:
+        """Whether nothing is stored for `call` under any code, as far as that is known."""
+        known = misses.known
+        if known is None:
+            return False
+        calls, news, generation = known
+        if self._flights.news_of_others() != news or self._database.generation != generation:
+            misses.known, misses.count = None, 0
+            return False
+        if call in calls:
+            return False
+        self._others = call, monotonic(), []
+        return True
+
+    def _note_miss(self, symbol: bytes, misses: Misses | None) -> None:
+        if misses is None:
+            misses = self._misses[symbol] = Misses()
+        misses.count += 1
+        if misses.count < FIRST_HITS or misses.count & (misses.count - 1) or misses.known is not None:
+            return
+        # All this before the keys are read: what is stored meanwhile must not be missed.
+        news, generation, stores = self._flights.news_of_others(), self._database.generation, self._stores
+        if news < 0 or self._estimate(symbol) > min(misses.count * CALLS_PER_MISS, MAX_CALLS):
+            return
+        rows = self._database.rows(CALLS, (symbol, symbol + b"\xff" * 17, MAX_CALLS + 1))
+        with self._lock:
+            if len(rows) <= MAX_CALLS and self._stores == stores:
+                misses.known = {call for (call,) in rows}, news, generation
+
     def others(self, call: bytes) -> list[Row] | None:
         """All rows of a call (12 bytes) that `find` has just missed under the code of today; None if unknown."""
         known, self._others = self._others, None
-        if known is None or known[0] != call or monotonic() - known[1] > SAME_LOOKUP_S:
-            return None
-        return known[2]
+        if known is not None and known[0] == call and monotonic() - known[1] <= SAME_LOOKUP_S:
+            return known[2]
+        misses = self._misses.get(call[:4])
+        return [] if misses is not None and self._is_absent(misses, call) else None
 
     def _fetch_ahead(self, function: Function, first: bytes) -> None:
         limit = MAX_ROWS - self._count
@@ -137,6 +198,18 @@ class Preload:
         version, self._version = self._version, self._database.version()
         return version != self._version
 
+    def stored(self, row_key: bytes) -> None:
+        """A row was stored, which is to be found from now on."""
+        with self._lock:
+            self._stores += 1
+            misses = self._misses.get(row_key[:4])
+            if misses is not None and misses.known is not None:
+                calls = misses.known[0]
+                calls.add(row_key[:12])
+                if len(calls) > MAX_CALLS:
+                    misses.known = None
+        self.forget(row_key)
+
     def forget(self, row_key: bytes) -> None:
         """Look up the key of this row anew: we wrote or removed it."""
         self._others = None
@@ -148,4 +221,5 @@ class Preload:
         """Forget all rows."""
         self._others = None
         self._functions.clear()
+        self._misses.clear()
         self._count = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -268,6 +269,81 @@ class TestFetchingAhead:
                 for code in ("v1", "v2"):
                     (found,) = store.find(key(str(number), code))
                     assert found.key == key(str(number), code)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only on systems whose locks let others write")
+class TestKnownMisses:
+    """A function that misses again and again isn't looked up for calls that can't be there."""
+
+    def missing(self, cache: Cache) -> DiskStore:
+        store = cache.open()
+        store.save(*evaluation("kept"))
+        for number in range(20):
+            assert store.find(key(f"absent {number}")) == []
+        return store
+
+    def queries(self, store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+        queries: list[object] = []
+        rows = store.database.rows
+        monkeypatch.setattr(store.database, "rows", lambda *a: queries.append(a) or rows(*a))
+        return queries
+
+    def test_a_call_that_nothing_is_stored_for_costs_no_query(
+        self, cache: Cache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = self.missing(cache)
+        queries = self.queries(store, monkeypatch)
+        for number in range(20, 300):
+            assert store.find(key(str(number))) == store.candidates(F, key(str(number)).arguments) == []
+            store.save(*evaluation(str(number)))
+        assert not queries
+        assert len(store.find(key("kept"))) == 1
+
+    def test_what_we_store_is_found(self, cache: Cache) -> None:
+        store = self.missing(cache)
+        for number in range(20, 60):
+            store.save(*evaluation(str(number)))
+            assert len(store.find(key(str(number)))) == 1
+            assert len(store.candidates(F, key(str(number), "v2").arguments)) == 1
+        assert len(cache.open().find(key("30"))) == 1
+
+    def test_what_others_store_is_found_at_once(self, cache: Cache) -> None:
+        store, other = self.missing(cache), cache.open()
+        for number in range(20, 120):
+            assert store.find(key(str(number))) == []
+            other.save(*evaluation(str(number)))
+            assert len(store.find(key(str(number)))) == 1
+
+    def test_other_code_of_a_call_is_found(self, cache: Cache) -> None:
+        store = self.missing(cache)
+        assert store.find(key("kept", "v2")) == []
+        assert len(store.candidates(F, key("kept", "v2").arguments)) == 1
+
+    def test_in_another_file_that_took_the_place_of_ours_all_is_looked_up(self, cache: Cache) -> None:
+        store = self.missing(cache)
+        shutil.rmtree(cache.root)
+        other = cache.open()
+        other.save(*evaluation("new"))
+        store.database.close()
+        assert len(store.find(key("new"))) == 1
+
+    def test_what_a_thread_stores_while_keys_are_read_is_found(
+        self, cache: Cache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = cache.open()
+        store.save(*evaluation("kept"))
+        rows = store.database.rows
+
+        def slow(sql: str, *rest: Any) -> list[Any]:
+            found = rows(sql, *rest)
+            if sql == preload.CALLS:  # another thread, just before what was read is believed
+                store.save(*evaluation("meanwhile"))
+            return found
+
+        monkeypatch.setattr(store.database, "rows", slow)
+        for number in range(20):
+            store.find(key(f"absent {number}"))
+        assert len(store.find(key("meanwhile"))) == 1
 
 
 class TestResults:

@@ -510,23 +510,41 @@ def test_circles_are_found_over_any_number_of_waiters() -> None:
     assert not is_cycle(b"x", (b"b",), waiters)
 
 
-@pytest.mark.skipif(not hasattr(os, "pread"), reason="only on systems with positioned reads")
+@pytest.mark.skipif(sys.platform == "win32", reason="only on systems whose locks let others write")
 def test_whoever_stores_something_leaves_news(tmp_path: Path) -> None:
     mine, theirs = Flights(str(tmp_path / "lock")), Flights(str(tmp_path / "lock"))
-    assert mine.news() == b""  # nobody has opened the file: look again, to be sure
+    assert mine.news() == -1  # nobody has opened the file: look again, to be sure
     with mine.flight(b"a"), theirs.flight(b"b"):
         mine.tell()
         news = mine.news()
-        assert news != b""
+        assert news >= 0
         assert mine.news() == theirs.news() == news
         theirs.tell()
         assert mine.news() != news
-        later = mine.news()
+        later, of_others = mine.news(), mine.news_of_others()
         mine.tell()
         assert mine.news() not in (news, later)
+        assert mine.news_of_others() == of_others
+        theirs.tell()
+        assert mine.news_of_others() != of_others
 
 
-@pytest.mark.skipif(not hasattr(os, "pread"), reason="only on systems with positioned reads")
+def test_who_stores_without_a_flight_leaves_news_too(tmp_path: Path) -> None:
+    mine, theirs = Flights(str(tmp_path / "lock")), Flights(str(tmp_path / "lock"))
+    with mine.flight(b"a"):
+        before = mine.news()
+        theirs.tell()
+        assert mine.news() != before or before < 0
+
+
+def test_over_a_network_nobody_relies_on_news(tmp_path: Path) -> None:
+    flights = Flights(str(tmp_path / "lock"), lambda: True)
+    with flights.flight(b"a"):
+        flights.tell()
+        assert flights.news() == flights.news_of_others() == -1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only on systems whose locks let others write")
 def test_news_never_go_into_a_file_that_took_the_number_of_ours(tmp_path: Path) -> None:
     flights = Flights(str(tmp_path / "lock"))
     with flights.flight(b"a"):
