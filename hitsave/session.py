@@ -317,9 +317,10 @@ def _start_folder() -> str:
 
 def _after_fork() -> None:
     """In a forked child: only the forking thread is left, and nobody else's evaluation ends here."""
-    from hitsave.observe import watch
+    from hitsave.observe import running, watch
 
     watch.forget_after_fork()
+    running.renew_lock()
     if _current is not None:
         _current.pid = os.getpid()
         _current.book.renew_lock()

@@ -49,6 +49,7 @@ def _record(evaluator: Evaluator, attempt: Attempt, generator: Any) -> Generator
     sent: Any = None
     while True:
         outer = watch.begin(attempt.sight)
+        running.resume(attempt.sight)
         clock = time.perf_counter()
         try:
             item = generator.send(sent)

@@ -175,7 +175,7 @@ class Narrower:
         if gap:
             return set(), gap
         ran: set[Symbol] = set()
-        for code in sight.codes:
+        for code in tuple(sight.codes):
             name = self.book.symbol_of_code(code)
             if code in plan.own_code:
                 ran.add(plan.own_symbol)

@@ -4,6 +4,9 @@ PY_START and PY_RESUME tell that a code object began to run. The callback notes 
 object costs one callback (0.2 µs) and then runs at full speed. Since an event may fire on any thread and is then spent
 for all, it is noted for every evaluation under way, and for the process (`ever`).
 
+Evaluations on several threads overlap. What a memoised call runs isn't noted for those of other threads, and these may
+come to run the same code themselves: until they have, it isn't disabled (`Sight.patience`).
+
 Beginning an evaluation arms again what has fired. `restart_events` would do that in one call, but for all code there
 is: the 150 functions of the library and of ours that run around every evaluation would each tell again (400 µs in
 all). So there are two tools. The first *discovers*: it listens to all code, once. What it finds and what may matter
@@ -59,7 +62,8 @@ outside: set[CodeType] = set()
 before: frozenset[str] = frozenset()
 # {file of a module that was being executed at that moment: the line it had come to}: what stands below had not run.
 reached_lines: dict[str, int] = {}
-_spent: set[CodeType] = set()  # code that has fired and would not fire again
+_spent: dict[CodeType, None] = {}  # code that has fired and would not fire again
+_arming = _thread.RLock()  # over `rearm`
 _matters_by_file: dict[str, bool] = {}
 _elsewhere: dict[CodeType, str] = {}  # the package of a code object that hands work to others, "" for most
 _tool: int | None = None  # discovers
@@ -161,13 +165,28 @@ def note_imports() -> None:
 def rearm() -> None:
     """Let all code that matters tell again when it starts, for this evaluation or for the caller of a finished one."""
     if _tool is not None:
-        # Another thread may run one of them meanwhile: whatever it adds to `_spent` after this line stays there.
-        armed = list(_spent)
-        _spent.difference_update(armed)
-        for code in armed:
-            # Only a change arms: a location that returned DISABLE stays silent while the events are the same.
-            _monitoring.set_local_events(_again, code, 0)
-            _monitoring.set_local_events(_again, code, _events)
+        # One thread at a time: between the two calls below code is silent, and others rely on what they have armed.
+        # What has fired since they did so, they have seen.
+        with _arming:
+            for code in list(_spent):
+                _spent.pop(code, None)  # first: it may fire at once
+                # Only a change arms: a location that returned DISABLE stays silent while the events are the same.
+                _monitoring.set_local_events(_again, code, 0)
+                _monitoring.set_local_events(_again, code, _events)
+
+
+def resume(sight: Sight) -> None:
+    """A generator goes on: what its consumer ran meanwhile has fired, and may be run by the generator now."""
+    if _tool is not None:
+        if _thread._count():
+            _note_other_threads(sight)
+        rearm()
+
+
+def renew_lock() -> None:
+    """In a forked child: the thread that held it, if one did, doesn't exist there."""
+    global _arming
+    _arming = _thread.RLock()
 
 
 def _note_other_threads(sight: Sight) -> None:
@@ -206,18 +225,32 @@ def _matters(name: str) -> bool:
 def _started(code: CodeType, _offset: int) -> Any:
     if _monitoring is None:
         return None
-    _spent.add(code)
     ever.add(code)
     ident = _thread.get_ident()
     if ident not in inside:
         outside.add(code)
+    is_noted = True
     if under_way:
         imports = code.co_name == MODULE
-        for sight in under_way:
+        for sight in tuple(under_way):
             if ident not in sight.asleep:
                 sight.codes.add(code)
                 sight.imports = sight.imports or imports
+            elif sight.home != ident and code not in sight.codes:
+                is_noted = _is_noted_for(sight, code) and is_noted
+    if not is_noted:
+        return None
+    # Nothing may come in between these two lines. No other thread does: neither looks whether one wants to run.
+    _spent[code] = None
     return _monitoring.DISABLE
+
+
+def _is_noted_for(sight: Sight, code: CodeType) -> bool:
+    """Note `code`, which a memoised call on another thread runs, for `sight` if that has lost patience."""
+    sight.patience -= 1
+    if sight.patience < 0:
+        sight.codes.add(code)
+    return sight.patience < 0
 
 
 def _thrown(code: CodeType, _offset: int, _error: BaseException) -> None:
@@ -229,7 +262,7 @@ def incomplete(sight: Sight) -> str:
     """Why the record in `sight` doesn't hold all that ran, "" if it does."""
     if sight.gap:
         return sight.gap
-    for code in sight.codes:
+    for code in tuple(sight.codes):
         elsewhere = _elsewhere.get(code)
         if elsewhere is None:
             elsewhere = _elsewhere[code] = _place_of(code)

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# How often an evaluation bears that other evaluations, on threads of their own, run code which it hasn't run itself:
+# that code goes on telling of its starts (1 µs each), in case the evaluation runs it, too. Later it counts as run.
+PATIENCE = 2000
+
+
 class Sight:
     """What one evaluation under way has seen. Mutable, filled by callbacks of any thread, read when it ends."""
 
@@ -24,8 +29,10 @@ class Sight:
         "files",
         "gap",
         "hits",
+        "home",
         "imports",
         "live",
+        "patience",
         "profile",
         "revision",
         "stats",
@@ -53,7 +60,9 @@ class Sight:
         self.revision = 0  # of the loaded code, at entry
         self.imports = False  # whether a module was executed meanwhile
         self.thread = 0  # that runs the body, and nothing else until it returns; 0 where others run on it in between
+        self.home = 0  # the thread that it was begun, or taken up again, on
         self.asleep: list[int] = []  # threads whose doings belong to a memoised child at the moment
+        self.patience = PATIENCE
 
     def saw_only_code(self) -> bool:
         """Whether nothing was seen but code that ran: no file, no variable, no memoised call."""
@@ -124,7 +133,7 @@ def watchers() -> Sequence[Sight]:
     ident = _thread.get_ident()
     if ident in _busy:
         return ()
-    return [sight for sight in under_way if ident not in sight.asleep]
+    return [sight for sight in tuple(under_way) if ident not in sight.asleep]
 
 
 def is_busy() -> bool:
@@ -135,7 +144,7 @@ def is_busy() -> bool:
 def callers() -> Sequence[Sight]:
     """The evaluations that this thread works for at the moment, whatever it is doing."""
     ident = _thread.get_ident()
-    return [sight for sight in under_way if ident not in sight.asleep]
+    return [sight for sight in tuple(under_way) if ident not in sight.asleep]
 
 
 def begin(sight: Sight) -> list[Sight]:
@@ -145,26 +154,25 @@ def begin(sight: Sight) -> list[Sight]:
     result alone stops there. (Not for coroutines, which share their thread with others: `begin_beside`.)
     """
     ident = _thread.get_ident()
-    outer = [other for other in under_way if ident not in other.asleep]
+    outer = [other for other in tuple(under_way) if ident not in other.asleep]
     for other in outer:
         other.asleep.append(ident)
+    sight.thread = sight.home = ident
     under_way.append(sight)
-    sight.thread = ident
     inside[ident] = inside.get(ident, 0) + 1
     return outer
 
 
 def begin_beside(sight: Sight) -> None:
     """Start noting for `sight`, and go on noting for the others."""
+    sight.home = _thread.get_ident()
     under_way.append(sight)
 
 
 def end(sight: Sight, outer: list[Sight] | tuple[()] = ()) -> None:
     """Stop noting for `sight`, and note for `outer` again."""
-    for index, one in enumerate(under_way):
-        if one is sight:
-            del under_way[index]
-            break
+    if sight in under_way:  # one call each: other threads end theirs meanwhile, which a loop would stumble over
+        under_way.remove(sight)
     ident = _thread.get_ident()
     if sight.thread:
         left = inside.get(sight.thread, 0) - 1
