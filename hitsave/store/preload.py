@@ -14,7 +14,6 @@ them needs no look-up, as long as nobody else has stored anything (`Flights.news
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from time import monotonic
 
 from hitsave.store.contract import MAX_CANDIDATES
@@ -79,8 +78,9 @@ class Preload:
         self._database = database
         self._flights = flights
         self._misses: dict[bytes, Misses] = {}
-        self._lock = allocate_lock()
-        self._stores = 0  # how many rows this process stored, for whoever reads keys meanwhile
+        # Another one whenever this process stored a row, for whoever reads keys meanwhile. A lock would do as well, but
+        # a fork would copy it as it is held.
+        self._last_stored = object()
         self._functions: dict[bytes, Function] = {}
         self._count = 0
         self._version: object = None
@@ -149,13 +149,14 @@ class Preload:
         if misses.count < FIRST_HITS or misses.count & (misses.count - 1) or misses.known is not None:
             return
         # All this before the keys are read: what is stored meanwhile must not be missed.
-        news, generation, stores = self._flights.news_of_others(), self._database.generation, self._stores
+        news, generation, last = self._flights.news_of_others(), self._database.generation, self._last_stored
         if news < 0 or self._estimate(symbol) > min(misses.count * CALLS_PER_MISS, MAX_CALLS):
             return
         rows = self._database.rows(CALLS, (symbol, symbol + b"\xff" * 17, MAX_CALLS + 1))
-        with self._lock:
-            if len(rows) <= MAX_CALLS and self._stores == stores:
-                misses.known = {call for (call,) in rows}, news, generation
+        if len(rows) <= MAX_CALLS:
+            misses.known = {call for (call,) in rows}, news, generation
+            if self._last_stored is not last:  # looked at after all can see it: from then on, who stores adds to it
+                misses.known = None
 
     def others(self, call: bytes) -> list[Row] | None:
         """All rows of a call (12 bytes) that `find` has just missed under the code of today; None if unknown."""
@@ -200,14 +201,13 @@ class Preload:
 
     def stored(self, row_key: bytes) -> None:
         """A row was stored, which is to be found from now on."""
-        with self._lock:
-            self._stores += 1
-            misses = self._misses.get(row_key[:4])
-            if misses is not None and misses.known is not None:
-                calls = misses.known[0]
-                calls.add(row_key[:12])
-                if len(calls) > MAX_CALLS:
-                    misses.known = None
+        self._last_stored = object()
+        misses = self._misses.get(row_key[:4])
+        known = None if misses is None else misses.known
+        if misses is not None and known is not None:
+            known[0].add(row_key[:12])
+            if len(known[0]) > MAX_CALLS:
+                misses.known = None
         self.forget(row_key)
 
     def forget(self, row_key: bytes) -> None:

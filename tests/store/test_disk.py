@@ -285,7 +285,12 @@ class TestKnownMisses:
     def queries(self, store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> list[object]:
         queries: list[object] = []
         rows = store.database.rows
-        monkeypatch.setattr(store.database, "rows", lambda *a: queries.append(a) or rows(*a))
+
+        def counted(*arguments: Any) -> list[Any]:
+            queries.append(arguments)
+            return rows(*arguments)
+
+        monkeypatch.setattr(store.database, "rows", counted)
         return queries
 
     def test_a_call_that_nothing_is_stored_for_costs_no_query(
