@@ -130,6 +130,7 @@ class Flights:
         if self._useless_until and monotonic() < self._useless_until:
             return -1
         if not self.owns(self._descriptor):
+            self._mind_forks()
             with self.mutex:
                 if self._descriptor < 0:
                     self._open()
@@ -151,6 +152,13 @@ class Flights:
         self._descriptor = -1  # otherwise the number now belongs to another file, so leave that alone
         return False
 
+    def _mind_forks(self) -> None:
+        """Be renewed in forked children; before the mutex is taken, or one forked meanwhile would wait for ever."""
+        if self not in _known:
+            _known.append(self)
+            if len(_known) == 1 and hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=_after_fork_in_child)
+
     def _open(self) -> None:
         try:
             descriptor = open_lock_file(self.path)
@@ -163,10 +171,6 @@ class Flights:
             # On Windows a lock keeps others from writing, and over a network the size may be that of a while ago.
             self._counts = sys.platform != "win32" and not self._is_network()
             self._descriptor = descriptor
-            if self not in _known:
-                _known.append(self)
-                if len(_known) == 1 and hasattr(os, "register_at_fork"):
-                    os.register_at_fork(after_in_child=_after_fork_in_child)
 
     def _make_directory(self) -> None:
         from hitsave.store.places import make_private

@@ -556,3 +556,30 @@ def test_news_never_go_into_a_file_that_took_the_number_of_ours(tmp_path: Path) 
             finally:
                 os.close(descriptor)
     assert (tmp_path / "theirs").read_bytes() == b""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only on POSIX: fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_forked_while_a_thread_opens_the_lock_file_does_not_wait_for_it(tmp_path: Path) -> None:
+    opening, go_on = threading.Event(), threading.Event()
+    parent = os.getpid()
+
+    def is_network() -> bool:
+        if os.getpid() == parent:
+            opening.set()
+            go_on.wait(60)
+        return False
+
+    flights = Flights(str(tmp_path / "lock"), is_network)
+    thread = threading.Thread(target=flights.tell)
+    thread.start()
+    assert opening.wait(60)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # ends a child that waits for a thread it doesn't have
+        flights.tell()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    go_on.set()
+    thread.join()
+    assert status == 0
