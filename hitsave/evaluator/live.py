@@ -166,6 +166,8 @@ class LiveValues:
                 value = function_in(value) or value
             return digest_value(value, code=carrier, path=str(name), budget=BUDGET_BYTES)
         except (CannotDigest, RecursionError):
+            if type(value) is list and is_lru_cache(value[0]):  # what it was asked still says much
+                return self._digest(name, (value[0], *[key for key, _ in value[1:]]))
             return BY_DEFINITION
         except Exception:  # noqa: BLE001 - the user's own __reduce__, __getstate__ or property raised; see above
             return BY_DEFINITION

@@ -47,16 +47,21 @@ def is_lru_cache(value: Any) -> bool:
 
 
 def cached_in(wrapper: Any) -> list[Any]:
-    """What an `lru_cache` holds: keys and results. (It has no attribute that says so; the collector knows.)"""
+    """What an `lru_cache` holds: keys and results. (It has no attribute that says so; the collector knows.)
+
+    What the collector is shown (`lru_cache_tp_traverse` in CPython's _functoolsmodule.c): the type of the wrapper; of
+    each link of a bounded cache its key, its result and its type; then the table, {key: link, or result if unbounded}.
+    """
     from gc import get_referents
 
-    found: list[Any] = []
-    for table in get_referents(wrapper):
-        if type(table) is dict and table is not wrapper.__dict__:
-            for key, value in table.items():
-                linked = type(value).__name__ == "_lru_list_elem"
-                found.append((key, get_referents(value) if linked else value))
-    return found
+    results: dict[int, Any] = {}
+    shown = iter(get_referents(wrapper)[1:])
+    for item in shown:
+        if type(item) is dict:  # which can't be a key
+            return [(key, results.get(id(key), value)) for key, value in item.items()]
+        results[id(item)] = next(shown)
+        next(shown)
+    return []
 
 
 def holds_state(function: Any, seen: frozenset[int] = frozenset()) -> bool:

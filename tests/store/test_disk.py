@@ -26,6 +26,19 @@ BIG = bytes(range(256)) * 2000
 posix = pytest.mark.skipif(os.name == "nt", reason="only on POSIX: modes")
 
 
+def count_queries(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """A list that every query from now on is added to."""
+    queries: list[object] = []
+    rows = store.database.rows
+
+    def counted(*arguments: Any) -> list[Any]:
+        queries.append(arguments)
+        return rows(*arguments)
+
+    monkeypatch.setattr(store.database, "rows", counted)
+    return queries
+
+
 class TestOpening:
     def test_a_store_that_is_only_asked_leaves_no_trace(self, cache: Cache) -> None:
         store = cache.open()
@@ -210,14 +223,7 @@ class TestFetchingAhead:
     ) -> None:
         store = self.fill(cache)
         monkeypatch.setattr(preload, "FRESH_S", 1e9)
-        queries: list[object] = []
-        rows = store.database.rows
-
-        def counted(*arguments: Any) -> list[Any]:
-            queries.append(arguments)
-            return rows(*arguments)
-
-        monkeypatch.setattr(store.database, "rows", counted)
+        queries = count_queries(store, monkeypatch)
         for number in range(400):
             (found,) = store.find(key(str(number)))
             blob = store.load(found)
@@ -282,22 +288,11 @@ class TestKnownMisses:
             assert store.find(key(f"absent {number}")) == []
         return store
 
-    def queries(self, store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> list[object]:
-        queries: list[object] = []
-        rows = store.database.rows
-
-        def counted(*arguments: Any) -> list[Any]:
-            queries.append(arguments)
-            return rows(*arguments)
-
-        monkeypatch.setattr(store.database, "rows", counted)
-        return queries
-
     def test_a_call_that_nothing_is_stored_for_costs_no_query(
         self, cache: Cache, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = self.missing(cache)
-        queries = self.queries(store, monkeypatch)
+        queries = count_queries(store, monkeypatch)
         for number in range(20, 300):
             assert store.find(key(str(number))) == store.candidates(F, key(str(number)).arguments) == []
             store.save(*evaluation(str(number)))
