@@ -56,7 +56,8 @@ def _spelling(action: argparse.Action) -> str:
 
 
 def _meaning(action: argparse.Action) -> str:
-    return (action.help or "").replace("|", "\\|")
+    # Python 3.10 adds the default to what a switch with two names says.
+    return (action.help or "").removesuffix(" (default: %(default)s)").replace("|", "\\|")
 
 
 if __name__ == "__main__":

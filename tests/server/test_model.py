@@ -142,7 +142,7 @@ def test_the_server_and_a_dictionary_never_diverge(server: ThreadServer) -> None
     Model.server = server
     Model.keys = {user: server.new_key("write", user) for user in USERS}
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-    run_state_machine_as_test(
+    run_state_machine_as_test(  # type: ignore[no-untyped-call, unused-ignore]  # its last release for Python 3.10 has no types
         Model,
         settings=settings(max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=slow),
     )
