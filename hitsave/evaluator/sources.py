@@ -124,7 +124,7 @@ class Sources:
         entry = self.loaded.entry(module)
         if entry is None:
             return True
-        if entry.constants is None and entry.seen is None:
+        if entry.functions is None and entry.seen is None:
             entry.note_functions()
         if entry.is_part(function.__code__):
             return True

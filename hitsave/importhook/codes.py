@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 CodeObject = type((lambda: None).__code__)
+OPTIMIZED = 0x1  # the flag of a function's code; bodies of modules and classes don't have it (inspect.CO_OPTIMIZED)
 
 # Byte code means nothing without the interpreter that runs it.
 VERSION = f"code-1:{sys.implementation.cache_tag or sys.version}"
@@ -89,7 +90,7 @@ def nested(code: CodeType) -> Iterator[CodeType]:
     yield from among(code.co_consts)
 
 
-def among(constants: tuple[object, ...]) -> Iterator[CodeType]:
+def among(constants: Iterable[object]) -> Iterator[CodeType]:
     """Every code object among `constants`, at any depth."""
     pending = list(constants)
     while pending:
@@ -97,6 +98,34 @@ def among(constants: tuple[object, ...]) -> Iterator[CodeType]:
         if isinstance(found, CodeObject):
             yield found
             pending.extend(found.co_consts)
+
+
+def functions_among(constants: tuple[object, ...]) -> list[CodeType]:
+    """The code objects of the functions and methods that a module with these constants defines, in their order.
+
+    Not those inside functions, which these hold; nor the bodies of classes, which nobody needs once they have run.
+    """
+    found: list[CodeType] = []
+    for constant in constants:
+        if type(constant) is CodeObject:
+            if constant.co_flags & OPTIMIZED:
+                found.append(constant)
+            else:
+                found += functions_among(constant.co_consts)
+    return found
+
+
+def with_functions(constants: tuple[object, ...], functions: Iterator[CodeType]) -> tuple[object, ...]:
+    """`constants`, with `functions` in the places of those that `functions_among` finds."""
+    found: list[object] = []
+    for constant in constants:
+        if not isinstance(constant, CodeObject):
+            found.append(constant)
+        elif constant.co_flags & OPTIMIZED:
+            found.append(next(functions))
+        else:
+            found.append(constant.replace(co_consts=with_functions(constant.co_consts, functions)))
+    return tuple(found)
 
 
 def find_same(code: CodeType, candidates: Iterable[CodeType]) -> CodeType | None:

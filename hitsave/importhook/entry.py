@@ -52,10 +52,11 @@ class Entry:
     """One execution of one module, as noted while importing: nothing is computed before somebody asks."""
 
     __slots__ = (
+        "_constants",
         "_digest",
         "_parts",
-        "constants",
         "data",
+        "functions",
         "import_name",
         "kind",
         "module_name",
@@ -95,12 +96,13 @@ class Entry:
         self.unverified = unverified
         self.revision = 0
         self.since = 0  # the revision when the module was executed; code exchanged in place since doesn't count
-        # The constants of the module's code object, None if it isn't known: what its functions had to begin with. The
-        # rest of it goes when the module has run, as in plain Python: to keep it costs more than all else here.
-        self.constants: tuple[object, ...] | None = None
+        # The code objects of its functions and methods (`functions_among`), None if they aren't known. The rest of what
+        # was executed goes when the module has run, as in plain Python: to keep it costs more than all else here.
+        self.functions: list[CodeType] | None = None
+        self._constants: tuple[object, ...] | None = None
         # Of a module that others loaded: the code that its functions had when they were first asked for.
         self.seen: tuple[CodeType, ...] | None = None
-        self._parts: tuple[tuple[object, ...] | None, tuple[CodeType, ...] | None, frozenset[int]] | None = None
+        self._parts: tuple[list[CodeType] | None, tuple[CodeType, ...] | None, frozenset[int]] | None = None
         self._digest = digest
 
     def fetch(self) -> None:
@@ -124,38 +126,58 @@ class Entry:
         names = getattr(module, "__dict__", {})
         self.seen = tuple([function.__code__ for function in functions_of(names, self.path)])
 
+    @property
+    def constants(self) -> tuple[object, ...] | None:
+        """The constants of the module's code object, with the very `functions` in it; None if they can't be known."""
+        if self._constants is None and self.functions is not None and self.data is not None:
+            from hitsave.importhook.codes import functions_among, with_functions
+
+            compiled = self._compiled(self.path)
+            if compiled is not None and _names(functions_among(compiled)) == _names(self.functions):
+                self._constants = with_functions(compiled, iter(self.functions))
+        return self._constants
+
+    @constants.setter
+    def constants(self, constants: tuple[object, ...] | None) -> None:
+        from hitsave.importhook.codes import functions_among
+
+        self._constants = constants
+        self.functions = None if constants is None else functions_among(constants)
+
     def is_part(self, code: CodeType) -> bool:
         """Whether `code` is one of the very objects that were executed; False if these aren't known."""
-        if self._parts is None or self._parts[0] is not self.constants or self._parts[1] is not self.seen:
+        if self._parts is None or self._parts[0] is not self.functions or self._parts[1] is not self.seen:
             from hitsave.importhook.codes import among
 
-            known = among(self.constants or ())
-            # The ids stay theirs: `constants` and `seen` keep all of them alive.
-            self._parts = self.constants, self.seen, frozenset(map(id, (*known, *(self.seen or ()))))
+            known = among(self.functions or ())
+            # The ids stay theirs: `functions` and `seen` keep all of them alive.
+            self._parts = self.functions, self.seen, frozenset(map(id, (*known, *(self.seen or ()))))
         return id(code) in self._parts[2]
 
     def holds(self, code: CodeType) -> bool:
         """Whether one of the code objects that were executed does the same as `code`."""
         from hitsave.importhook.codes import among, find_same
 
-        self._compile(code.co_filename)
-        return find_same(code, among(self.constants or ())) is not None
+        if self.functions is None:
+            self.constants = self._compiled(code.co_filename)
+        return find_same(code, among(self.functions or ())) is not None
 
     def began_with(self, codes: Iterable[CodeType]) -> tuple[object, ...] | None:
         """`constants`, if they are known or all of `codes` certainly came from the text as it is compiled."""
-        if self.constants is None and self.kind == ATTESTED:
+        if self.functions is None and self.kind == ATTESTED:
             if not all(self.holds(code) for code in codes):
                 self.constants = None  # a loader that transforms what it loads was at work
-            else:
-                self._compile(self.path)
+            elif self.functions is None:
+                self.constants = self._compiled(self.path)
         return self.constants
 
-    def _compile(self, path: str) -> None:
-        if self.constants is None and self.data is not None:
-            try:
-                self.constants = compile(self.data, path, "exec", dont_inherit=True).co_consts
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                self.constants = None
+    def _compiled(self, path: str) -> tuple[object, ...] | None:
+        if self.data is None:
+            return None
+        try:
+            return compile(self.data, path, "exec", dont_inherit=True).co_consts
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
 
     @property
     def digest(self) -> Digest:
@@ -188,7 +210,7 @@ class Entry:
             tail=self.tail,
             unverified=self.unverified,
         )
-        same.constants, same.seen = self.constants, self.seen
+        same.functions, same._constants, same.seen = self.functions, self._constants, self.seen
         return same
 
     def named(self, name_of: Callable[[str], str | None]) -> str:
@@ -196,3 +218,7 @@ class Entry:
         if self.module_name is None:
             self.module_name = (name_of(self.path) if self.path else None) or self.import_name
         return self.module_name
+
+
+def _names(functions: list[CodeType]) -> list[str]:
+    return [code.co_name for code in functions]

@@ -49,11 +49,13 @@ class HitsaveFinder:
     ) -> ModuleSpec | None:
         """The spec that the rest of `sys.meta_path` finds, with our loader if the source is ours; None if foreign."""
         # Our own modules first: what the hook imports while it works can't come back to the hook.
-        if fullname.partition(".")[0] == OURS:
+        if fullname.startswith(OURS) and fullname.partition(".")[0] == OURS:
             return None
         self._asked[fullname] = time()
-        if path is None or self._scope.packages is not None:
+        if self._scope.packages is not None:
             wanted = self._scope.may_own(fullname, path)
+        elif path is None:
+            wanted = self._scope.may_own_top(fullname)
         else:
             for entry in path:
                 if self._scope.folders.get(entry):

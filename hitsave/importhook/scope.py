@@ -110,7 +110,7 @@ class Scope:
     def may_own(self, name: str, path: Sequence[str] | None) -> bool:
         """Whether looking for module `name` is worth while. False is certain, True is not."""
         if path is None:
-            found = self._may_own_top(name)
+            found = self.may_own_top(name)
         else:
             found = False
             for entry in path:
@@ -122,10 +122,11 @@ class Scope:
                 found = name.rpartition(".")[0] in self._adopted
         return found and (self.packages is None or self._is_selected(name))
 
-    def _may_own_top(self, name: str) -> bool:
+    def may_own_top(self, name: str) -> bool:
+        """The same for a top-level module, whatever `packages` are selected."""
         if name in self._names and sys.path == self._path:
             return True
-        if not self._finders_are_known():
+        if not (self._finders_known if self._finders == sys.meta_path else self._finders_are_known()):
             return name not in sys.builtin_module_names
         if sys.path == self._path:
             checked = self._foreign.get(name)
@@ -133,30 +134,27 @@ class Scope:
             if checked is not None and now - checked < TRUSTED_S:
                 return False
             self._foreign[name] = now
-            if name in sys.stdlib_module_names or not self._changed():
+            if name in sys.stdlib_module_names:
                 return False
+            # Written out: a function for the folders, or for each, would cost as much as half the system call.
+            if not self._cwd or self._cwd == _working_folder():
+                for folder, mtime_ns in self._listed:
+                    try:
+                        if stat(folder).st_mtime_ns != mtime_ns:
+                            break
+                    except OSError:
+                        if mtime_ns != ABSENT:
+                            break
+                else:
+                    return False
         self._list()
         return name in self._names or (self._archives and name not in sys.builtin_module_names)
 
     def _finders_are_known(self) -> bool:
-        if self._finders == sys.meta_path:
-            return self._finders_known
-        self._finders = list(sys.meta_path)
-        self._finders_known = all(_known(finder) for finder in self._finders)
+        finders: list[object] = list(sys.meta_path)
+        self._finders_known = all(_known(finder) for finder in finders)
+        self._finders = finders  # last: whoever sees the new list also sees what is known about it
         return self._finders_known
-
-    def _changed(self) -> bool:
-        if self._cwd and self._cwd != _working_folder():
-            return True
-        # Written out: a function for each folder would cost half as much again as the system call.
-        for folder, mtime_ns in self._listed:
-            try:
-                if stat(folder).st_mtime_ns != mtime_ns:
-                    return True
-            except OSError:
-                if mtime_ns != ABSENT:
-                    return True
-        return False
 
     def _list(self) -> None:
         """Read the names in every folder that could hold a top-level module of ours."""
