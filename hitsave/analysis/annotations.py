@@ -25,15 +25,19 @@ def annotation(w: Walker, node: ast.expr | None, name: str) -> None:
     w.tokens, w.region = w.annotations, w.annotation_region
     w.emit = w.tokens.append
     w.emit(name + ":")
-    text = node.value if isinstance(node, Constant) else None
-    if isinstance(text, str):
-        try:
-            node = ast.parse(text.strip(), FILENAME, mode="eval").body  # a quoted annotation means what it says
-        except (SyntaxError, ValueError):
-            w.emit(repr(text))
-    w.visit(node)
+    w.visit(meaning(node))
     w.leave(saved)
     w.emit, w.tokens, w.region = emit, tokens, region
+
+
+def meaning(node: ast.expr) -> ast.expr:
+    """An annotation as an expression: a quoted one means what it says."""
+    if isinstance(node, Constant) and isinstance(node.value, str):
+        try:
+            return ast.parse(node.value.strip(), FILENAME, mode="eval").body
+        except (SyntaxError, ValueError):
+            return node
+    return node
 
 
 def annotate_parameters(w: Walker, node: Any) -> None:

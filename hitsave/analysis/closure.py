@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # 1: definitions by normalised tree, imports by what they resolve to, packages by version
 # 2: what was made at import counts by what it is (`MADE`, `WHICH`)
 # 3: of the calls in a statement, only the one made for its effect changes the package it belongs to
-RECIPE = "hitsave fingerprint 3"
+RECIPE = "hitsave fingerprint 4"
 
 # Ends of names in `Closure.live`. `m:f.<made>` is what the decorators, defaults and conditions of a definition made of
 # it at import, without its code; `m:f.<which>` also tells which of several definitions it is.

@@ -11,6 +11,7 @@ from hitsave.analysis.binding import is_plain
 from hitsave.analysis.exports import Exports
 from hitsave.analysis.expressions import constant_token
 from hitsave.analysis.literals import is_literal, is_written_out, pairwise, texts_in, texts_of_display
+from hitsave.analysis.looking import looks_at_names
 from hitsave.analysis.nested import bind_parameters, parameters
 from hitsave.analysis.scopes import BodyFrame, Frame
 from hitsave.analysis.statements import block, docstring
@@ -19,6 +20,7 @@ from hitsave.analysis.summary import (
     COMPUTES,
     COROUTINE,
     GENERATOR,
+    LOOKS,
     NO_FACTS,
     Class,
     Definition,
@@ -97,6 +99,8 @@ class Definitions:
             alias = prefix + alias
         if value.__class__ in (ast.List, ast.Tuple, ast.Dict, ast.Set):
             region.texts = texts_of_display(value)
+        if region.flags & LOOKS and not looks_at_names([value], region.passed):
+            region.flags &= ~LOOKS
         facts = region.facts()
         for name in [*names, *frame.names]:
             self._define_value(prefix + name, node, conditions, tokens, facts, alias, is_literal=literal)
@@ -134,6 +138,8 @@ class Definitions:
             body.flags |= COROUTINE
         if any(pattern[0] == "@import" for pattern in body.patterns):
             body.texts = texts_in(node)
+        if body.flags & LOOKS and not looks_at_names(node.body, body.passed):
+            body.flags &= ~LOOKS
         if body.flags & GENERATOR:
             header_tokens.append("generator:")
 
@@ -277,7 +283,6 @@ class Definitions:
                 tuple(members),
                 region.facts(),
                 w.annotation_facts(),
-                bool(bases or keywords or decorators),
             )
         )
         w.docs, w.annotations, w.annotation_region, w.module_level = docs, annotations, annotation_region, level

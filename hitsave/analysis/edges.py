@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from hitsave.analysis.classes import Trace
 from hitsave.analysis.entities import Entity, Instance, Module, Outside, Thing
+from hitsave.analysis.looking import NOBODY, looked_at, may_look, redirects
 from hitsave.analysis.resolve import Resolver
 from hitsave.analysis.summary import CALLED, LOOKED, READ, WEAK, Facts, Function
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 # Parts of the standard library that call methods of duck-typed objects; the rest calls dunders and `reach.PROTOCOL`,
 # or methods of subclasses of its own classes.
@@ -52,6 +53,7 @@ class Edges:
         "import_patterns",
         "imported",
         "listed",
+        "looked",
         "mentions",
         "missing",
         "modules",
@@ -61,6 +63,7 @@ class Edges:
         "parent",
         "passed",
         "pickles",
+        "redirects",
         "_targets",
         "texts",
         "unbound",
@@ -81,6 +84,8 @@ class Edges:
         self.escapes: dict[Entity, None] = {}  # classes whose instances (or which themselves) outside code gets
         self.attribute_patterns: list[tuple[Thing | None, str, str, int]] = []
         self.import_patterns: list[tuple[str, str, int]] = []
+        self.looked: frozenset[Entity] | None = NOBODY  # whose annotations it looks at; None: anybody's
+        self.redirects = False  # makes the annotations of one function seem those of another
         self.opaque: list[tuple[str, int]] = []
         self.unbound: dict[Entity, None] = {}
         self.missing: set[str] = set()
@@ -111,11 +116,21 @@ class Edges:
 
 
 def resolve_edges(
-    resolver: Resolver, module: Module, own_class: Entity | None, regions: Iterable[Facts], *, name: str = ""
+    resolver: Resolver,
+    module: Module,
+    own_class: Entity | None,
+    regions: Iterable[Facts],
+    *,
+    name: str = "",
+    decorators: Collection[str] = (),
 ) -> Edges:
-    """The edges of regions of code in `module`, of the function `name`, in class `own_class` (None: in no class)."""
+    """The edges of regions of code in `module`, of the function `name`, in class `own_class` (None: in no class).
+
+    `decorators` are those of the class that the regions belong to.
+    """
     edges = Edges()
     trace = Trace()
+    regions = tuple(regions)
     writes: list[str] = []
     for facts in regions:
         for chain, info in facts.reads:
@@ -149,6 +164,9 @@ def resolve_edges(
             edges.attribute_patterns.append((thing, "", "", 0))
         elif isinstance(thing, Module):
             edges.listed[thing] = None
+    if may_look(edges.outside):
+        edges.looked = looked_at(resolver, module, regions, decorators)
+    edges.redirects = redirects(edges.outside, writes)
     edges.pickles = any(name.partition(".")[0] in PICKLERS for name in edges.outside)
     for method in trace.unbound:  # its `self` may be anything
         edges.unbound[method] = None

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 # 1: every record as a tuple that begins with its class's name
-VERSION = 1
+# 2: classes no longer say whether their annotations count
+VERSION = 2
 _KINDS = {
     kind.__name__.encode(): kind for kind in vars(home).values() if isinstance(kind, type) and issubclass(kind, Record)
 }

@@ -82,19 +82,24 @@ class Graph:
         """What executing the definition leads to."""
         if entity.header is None:
             regions: list[Facts] = []
+            decorators: list[str] = []
             for definition in entity.definitions:
                 kind = definition.__class__
                 if kind is Function:
                     regions.append(definition.header_facts)  # type: ignore[attr-defined]
+                    decorators += [chain for chain, _ in definition.decorators]  # type: ignore[attr-defined]
+                    if definition.annotations and self.is_annotated(entity):  # type: ignore[attr-defined]
+                        regions.append(definition.annotation_facts)  # type: ignore[attr-defined]
                 elif kind is Class:
                     regions.append(definition.facts)  # type: ignore[attr-defined]
-                    if definition.annotated:  # type: ignore[attr-defined]
+                    decorators += [*definition.bases, *(chain for chain, _ in definition.decorators)]  # type: ignore[attr-defined]
+                    if definition.annotations and self.is_annotated(entity):  # type: ignore[attr-defined]
                         regions.append(definition.annotation_facts)  # type: ignore[attr-defined]
                 elif kind is Value:
                     regions.append(definition.facts)  # type: ignore[attr-defined]
                 for number in definition.conditions:
                     regions.append(self._condition_facts(entity.module, number))
-            entity.header = resolve_edges(self.resolver, entity.module, None, _distinct(regions))
+            entity.header = resolve_edges(self.resolver, entity.module, None, _distinct(regions), decorators=decorators)
         return entity.header
 
     def body(self, entity: Entity) -> Edges:
@@ -211,6 +216,16 @@ class Graph:
             if ancestor is not entity and ancestor.module.entity(f"{ancestor.qualname}.__init_subclass__") is not None:
                 return True
         return False
+
+    def is_annotated(self, entity: Entity) -> bool:
+        """Are the annotations of a function or class looked at when it is made: by a decorator, a base, a metaclass?"""
+        if entity.is_class:
+            outside = self.resolver.mro(entity)[1]
+            return self.is_watched(entity) or any(name.endswith(".Protocol") for name in outside)
+        decorators = [chain for d in entity.definitions if isinstance(d, Function) for chain, _ in d.decorators]
+        return any(chain.endswith(".register") for chain in decorators) or (
+            bool(decorators) and self.is_foreign(entity)
+        )
 
     def is_foreign(self, entity: Entity) -> bool:
         """Is a function under a decorator from outside the project that may keep what it returns?"""

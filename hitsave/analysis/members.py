@@ -26,6 +26,7 @@ from hitsave.analysis.levels import (
     called_by_bases,
     is_protocol,
 )
+from hitsave.analysis.looking import SIGNATURES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -49,6 +50,7 @@ class Members(ABC):
         self.names: dict[str, int] = {} if construct_only else dict.fromkeys(PROTOCOL, MENTION)
         self.active: set[Module] = set()
         self.bare: dict[Module, None] = {}
+        self.looks_anywhere = False  # at the annotations of anybody
         self.outside: set[str] = set()  # outside names reached through imports of members
         self._followed_imports: dict[Entity, int] = {}
         self.all_members = 0  # level at which a computed getattr reaches every member
@@ -85,6 +87,7 @@ class Members(ABC):
         self.names[name] = level
         for member in self._members.get(name, ()):
             self._reach_member(member, level, source)
+        self.looks_anywhere |= name in SIGNATURES
         if name == "__subclasses__":
             self._want_subclasses(level)
 
@@ -120,6 +123,7 @@ class Members(ABC):
                         self._add_bare(thing, level, member)
                 elif isinstance(thing, Outside):
                     self.outside.add(thing.name)
+                    self.looks_anywhere |= thing.name in SIGNATURES
 
     def _add_class(self, entity: Entity, known: int, level: int) -> None:
         resolver = self.graph.resolver

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from hitsave.analysis.entities import Entity, Module
 from hitsave.analysis.levels import ASIDE, EARLIER, MENTION, PICKLED, SHAPE, UNCUT
+from hitsave.analysis.looking import NOBODY
 from hitsave.analysis.members import Members
 from hitsave.analysis.summary import CALLED, CALLS_UNKNOWN, READ, TURNS, Function
 
@@ -58,6 +59,9 @@ class Reach(Members):
         self.defined: dict[Entity, None] = {}  # functions of those, of which only the header counts
         self.edges: list[tuple[Edges, Entity | None, str]] = []  # all that was absorbed, with whose and which region
         self.statements: dict[tuple[Module, int], None] = {}
+        self._looked: set[Entity] = set()  # whose annotations are looked at
+        self._redirects = False  # at one's when another's are meant
+        self._annotated: set[Entity] = set()  # whose annotations lead on
         self.seen: object = None  # what `report.py` gathered from the edges
         self._strong: dict[str, Entity | None] = {}  # targets of effects that are read, and by or as what
         self._stack: list[tuple[Entity, int]] = []
@@ -150,6 +154,8 @@ class Reach(Members):
             if not stack and self._subclasses_wanted:
                 for module in list(self.active):
                     self._reach_subclasses(module)
+            if not stack and (self._looked or self.looks_anywhere):
+                self._absorb_annotations()
 
     def _expand(self, entity: Entity, known: int, level: int) -> None:
         if self._construct_only:  # what definitions run, ran before
@@ -211,6 +217,10 @@ class Reach(Members):
         self, edges: Edges, phase: int, source: Entity | None, region: str, shaped: Collection[Entity] = ()
     ) -> None:
         self.edges.append((edges, source, region))
+        if edges.looked is not NOBODY:
+            self._looked.update(edges.looked or ())
+            self.looks_anywhere |= edges.looked is None
+        self._redirects |= edges.redirects
         level = MENTION if phase == UNCUT else phase
         everything = phase == UNCUT and self.ran is not None
         called_too = everything and bool(edges.flags & CALLS_UNKNOWN)
@@ -259,6 +269,17 @@ class Reach(Members):
             self._escape(owner, level, source)
         if self.effects is not None and level > ASIDE and not (targets := edges.targets()) <= self._strong.keys():
             self._want_effects(targets, source)
+
+    def is_looked_at(self, entity: Entity) -> bool:
+        """May code that was reached look at the annotations of a function or class?"""
+        return self.looks_anywhere or entity in self._looked or (self._redirects and bool(self._looked))
+
+    def _absorb_annotations(self) -> None:
+        """Follow the annotations that may be looked at: `x: Alias` is what `Alias` is."""
+        for entity in [e for e in self.levels if e not in self._annotated and self.is_looked_at(e)]:
+            self._annotated.add(entity)
+            if entity.has_function or entity.is_class:
+                self._absorb(self.graph.annotations(entity), MENTION, entity, "annotations")
 
     def _absorb_computed(self, edges: Edges, level: int, source: Entity | None) -> None:
         """What a region names in ways that only running it can tell."""

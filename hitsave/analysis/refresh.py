@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # What other code can tell of a definition without running it, beside its name.
 _OUTLINES: dict[type[Definition], tuple[str, ...]] = {
     Function: ("decorators",),
-    Class: ("bases", "keywords", "decorators", "members", "annotated"),
+    Class: ("bases", "keywords", "decorators", "members"),
     Value: ("is_literal", "alias", "statement"),
     Import: ("module", "attribute"),
 }

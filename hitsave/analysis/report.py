@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 SUBCLASSES = "__subclasses__"
 # Reading one of these looks at a function or class without running it.
 _DOCUMENTATION = frozenset({"__doc__", "getdoc", "inspect.getdoc", "help", "inspect.cleandoc"})
-_SIGNATURES = frozenset({
-    "__annotations__", "__type_params__", "__bound__", "inspect.signature", "typing.get_type_hints",
-    "inspect.get_annotations",
-    "inspect.getfullargspec", "typing_extensions.get_type_hints", "annotationlib.get_annotations",
-})  # fmt: skip
 _CODE = frozenset({
     "__code__", "inspect.getsource", "inspect.getsourcelines", "dis.dis", "dis.Bytecode", "inspect.getsourcefile",
     "marshal.dumps", "inspect.findsource",
@@ -163,7 +158,6 @@ class _Seen:
                 self.module_documentation.update(name for name in edges.missing if name.endswith(":__doc__"))
         names = reach.names
         self.documentation = any(name in names or name in self.outside for name in _DOCUMENTATION)
-        self.signatures = any(name in names or name in self.outside for name in _SIGNATURES)
         self.code = any(name in names or name in self.outside for name in _CODE)
 
     def environment(self) -> tuple[tuple[str, ...], bool]:
@@ -239,11 +233,11 @@ def _digest(graph: Graph, reach: Reach, entity: Entity, seen: _Seen) -> Digest:
                 parts.append(definition.body)  # type: ignore[attr-defined]
             if seen.documentation:
                 parts.append(definition.doc)  # type: ignore[attr-defined]
-            if definition.annotations and (seen.signatures or _reads_annotations(graph, entity, definition)):  # type: ignore[attr-defined, arg-type]
+            if definition.annotations and (reach.is_looked_at(entity) or graph.is_annotated(entity)):  # type: ignore[attr-defined]
                 parts.append(definition.annotations)  # type: ignore[attr-defined]
         elif kind is Class:
             parts.append(definition.shape)  # type: ignore[attr-defined]
-            if definition.annotations and (definition.annotated or seen.signatures):  # type: ignore[attr-defined]
+            if definition.annotations and (reach.is_looked_at(entity) or graph.is_annotated(entity)):  # type: ignore[attr-defined]
                 parts.append(definition.annotations)  # type: ignore[attr-defined]
             if seen.documentation:
                 parts.append(definition.doc)  # type: ignore[attr-defined]
@@ -273,13 +267,6 @@ def _name_of(thing: Thing) -> str:
     if isinstance(thing, (Module, Outside)):
         return thing.name
     return thing.of.symbol if isinstance(thing, Instance) else "?"
-
-
-def _reads_annotations(graph: Graph, entity: Entity, definition: Function) -> bool:
-    """Is the function under a decorator that may look at its annotations?"""
-    return bool(definition.decorators) and (
-        graph.is_foreign(entity) or any(chain.endswith(".register") for chain, _ in definition.decorators)
-    )
 
 
 def _statement_digests(reach: Reach) -> dict[Module, Digest]:

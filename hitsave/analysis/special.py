@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hitsave.analysis.expressions import arguments, chain_of, text_ends
 from hitsave.analysis.literals import is_name
 from hitsave.analysis.scopes import BodyFrame
-from hitsave.analysis.summary import CHECK, MUTATES_UNKNOWN
+from hitsave.analysis.summary import CHECK, LOOKS, MUTATES_UNKNOWN
 from hitsave.analysis.walker import FILENAME, SPECIAL, Walker
 
 if TYPE_CHECKING:
@@ -49,6 +49,12 @@ def _update_wrapper(w: Walker, node: ast.Call, callee: str) -> str | None:
     wrapper = chain_of(node.args[0]) if node.args else None
     if wrapper is not None:
         w.frame.write("~" + wrapper)
+    return None
+
+
+@_special("signature", "getfullargspec", "get_type_hints", "get_annotations", "dataclass")
+def _signature(w: Walker, node: ast.Call, callee: str) -> str | None:
+    w.region.flags |= LOOKS  # until the whole region has been seen: `looking.looks_at_names`
     return None
 
 

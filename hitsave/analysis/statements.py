@@ -6,7 +6,7 @@ import ast
 from ast import Attribute, Constant, Name
 from typing import Any
 
-from hitsave.analysis.annotations import annotation, type_parameters
+from hitsave.analysis.annotations import annotation, meaning, type_parameters
 from hitsave.analysis.binding import bind, store, store_name
 from hitsave.analysis.chains import part_of, root_of
 from hitsave.analysis.expressions import note_return
@@ -153,7 +153,11 @@ def _annotated(w: Walker, node: ast.AnnAssign) -> None:
         w.emit("local:")
         w.emit(node.target.id)
         w.frame.bind(node.target.id, UNKNOWN)
-    annotation(w, node.annotation, getattr(node.target, "id", ":"))
+    if w.frame.is_class and w.local_classes:
+        w.emit(":")
+        w.visit(meaning(node.annotation))  # a class that is made by each call: its annotations are part of what it does
+    else:
+        annotation(w, node.annotation, getattr(node.target, "id", ":"))
 
 
 @handles("Delete")

@@ -33,6 +33,7 @@ REBINDS_CELL = 16  # `nonlocal`: leaves state in a closure
 GENERATOR = 32
 COROUTINE = 64
 COMPUTES = 128  # of a header: a default is the result of a call, an item, a comprehension
+LOOKS = 256  # calls inspect.signature() or its like, always with a global name first
 
 
 class Facts(Record):
@@ -98,7 +99,7 @@ class Function(Definition):
 
 class Class(Definition):
     """A class. `shape` covers bases, keywords, decorators, member names, literal members and loose statements;
-    `members` are the names bound in its body. `annotated` says whether annotations are part of the shape.
+    `members` are the names bound in its body.
     """
 
     shape: Digest
@@ -110,7 +111,6 @@ class Class(Definition):
     members: tuple[str, ...]
     facts: Facts
     annotation_facts: Facts
-    annotated: bool
 
 
 class Value(Definition):

@@ -19,6 +19,7 @@ QUIET_CALLS = (
     "unittest.", "pytest.", "doctest.", "time.", "hitsave.", "multiprocessing.freeze_support",
     "multiprocessing.set_start_method",
 )  # fmt: skip
+_CONSTRUCTORS = ("__init__", "__post_init__")
 
 
 class Targets:
@@ -50,7 +51,8 @@ class Targets:
             elif write.startswith("self.") and function is not None:
                 owner = self._graph.own_class(function)
                 member = self._graph.resolver.member(owner, write[5:]) if owner is not None else None
-                if member is not None and member.has_value:
+                # What a new object is given is part of that object, which is reached through whoever holds it.
+                if member is not None and member.has_value and function.name not in _CONSTRUCTORS:
                     targets.add(member.symbol)
                 if owner is not None and (write == "self.__class__" or _receives_class(function)):
                     targets.add(f"^{owner.symbol}.{write[5:] if write != 'self.__class__' else '*'}")
