@@ -23,7 +23,7 @@ class CallRecorder:
     def __init__(self, symbol_of: Callable[[CodeType], Symbol | None]) -> None:
         self.pairs: dict[Symbol, set[Symbol]] = defaultdict(set)
         self._symbol_of = symbol_of
-        self._known: dict[CodeType, Symbol | None] = {}
+        self._known: dict[int, tuple[CodeType, Symbol | None]] = {}  # by id: equal ones may be of two files
         self._local = threading.local()
 
     def start(self) -> None:
@@ -41,12 +41,12 @@ class CallRecorder:
             return
         code = frame.f_code
         try:
-            name = self._known[code]
+            _, name = self._known[id(code)]
         except KeyError:
             # Naming it may load modules: their frames must not come back to us.
             sys.setprofile(None)
             try:
-                name = self._known[code] = self._symbol_of(code)
+                _, name = self._known[id(code)] = code, self._symbol_of(code)
             finally:
                 sys.setprofile(self._observe)
         if name is None:

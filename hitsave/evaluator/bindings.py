@@ -13,6 +13,7 @@ from hitsave.evaluator.carrier import Carrier
 from hitsave.evaluator.guard import Check
 from hitsave.evaluator.live import MISSING, LiveValues
 from hitsave.evaluator.state import function_in, holds_state, is_lru_cache
+from hitsave.observe import inputs
 from hitsave.symbol import Symbol, module_of, qualname_of
 from hitsave.values import digest_value
 
@@ -59,7 +60,7 @@ class Bindings:
             function = function_in(value)
             if function is not None and holds_state(function):
                 found.append(name)
-            elif is_lru_cache(value) and self._reads_what_changes(name):
+            elif is_lru_cache(value) and (id(value) in inputs.filled_before or self._reads_what_changes(name)):
                 found.append(name)  # what it has cached may be from before a change
         return tuple(found)
 

@@ -56,8 +56,9 @@ class Codebook(Sources):
         self._answers: dict[str, Source | None] = {}  # what the codebase was told, each module once
         self._computing = False
         self._revision = -1
-        self._symbols: dict[CodeType, Symbol | None] = {}
-        self._outlived: dict[CodeType, Symbol] = {}
+        # By the id of the code object, which stands beside: equal ones may be functions of two files that read alike.
+        self._symbols: dict[int, tuple[CodeType, Symbol | None]] = {}
+        self._outlived: dict[int, tuple[CodeType, Symbol]] = {}
 
     # -- closures ----------------------------------------------------------------------------------------------------
 
@@ -155,7 +156,7 @@ class Codebook(Sources):
         for one in codes:
             found = self.symbol_of_code(one)
             if found is not None:
-                self._outlived[one] = found
+                self._outlived[id(one)] = one, found
 
     def is_typed_in(self, thing: FunctionType | type) -> bool:
         """Whether no file holds the code of `thing`, although it is the user's own."""
@@ -175,12 +176,13 @@ class Codebook(Sources):
 
     def symbol_of_code(self, code: CodeType) -> Symbol | None:
         """The symbol that `code` belongs to; None for code outside the project, or without a symbol (a `<string>`)."""
-        if self._outlived and code in self._outlived:
-            return self._outlived[code]
+        if self._outlived and id(code) in self._outlived:
+            return self._outlived[id(code)][1]
         try:
-            return self._symbols[code]
+            return self._symbols[id(code)][1]
         except KeyError:
-            found = self._symbols[code] = self._symbol_of_code(code)
+            found = self._symbol_of_code(code)
+            self._symbols[id(code)] = code, found
             return found
 
     def _symbol_of_code(self, code: CodeType) -> Symbol | None:

@@ -59,7 +59,7 @@ class Seen:
 
     __slots__ = ("_book", "_codes", "_count", "symbols")
 
-    def __init__(self, book: Codebook, codes: set[CodeType]) -> None:
+    def __init__(self, book: Codebook, codes: dict[int, CodeType]) -> None:
         self._book = book
         self._codes = codes
         self._count = 0
@@ -70,7 +70,7 @@ class Seen:
         if self._count < len(self._codes):
             self._count = len(self._codes)
             codes = self._codes.copy()
-            self.symbols = {found for code in codes if (found := self._book.symbol_of_code(code)) is not None}
+            self.symbols = {found for code in codes.values() if (found := self._book.symbol_of_code(code)) is not None}
         return self.symbols
 
 
@@ -175,9 +175,9 @@ class Narrower:
         if gap:
             return set(), gap
         ran: set[Symbol] = set()
-        for code in tuple(sight.codes):
+        for code in tuple(sight.codes.values()):
             name = self.book.symbol_of_code(code)
-            if code in plan.own_code:
+            if id(code) in plan.own_code:
                 ran.add(plan.own_symbol)
             elif name is not None:
                 if plan.own_code and code.co_flags & CO_NESTED and name not in plan.starts:

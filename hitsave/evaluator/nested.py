@@ -11,7 +11,6 @@ A free variable that it only writes (`calls.append(x)`, `n += 1`) can't change w
 
 from __future__ import annotations
 
-from hitsave.digest import Digest
 from hitsave.importhook.codes import nested
 from hitsave.parsing import parse
 from hitsave.record import Record
@@ -73,9 +72,9 @@ def lift(function: FunctionType, source: Source) -> Lifted | None:
     return Lifted(source_of(f"{source.module}.{function.__qualname__}", "", text.encode()), only_written)
 
 
-def name_of(function: FunctionType, source_digest: Digest) -> str:
-    """What the lifted form of `function` is kept as."""
-    return f"{source_digest}:{function.__qualname__}:{function.__code__.co_firstlineno}"
+def name_of(function: FunctionType, source: Source) -> str:
+    """What the lifted form of `function`, which `source` defines, is kept as: two modules may have the same text."""
+    return f"{source.module}@{source.digest}:{function.__qualname__}:{function.__code__.co_firstlineno}"
 
 
 def counted_cells(function: FunctionType, lifted: Lifted | None) -> tuple[tuple[str, Any], ...]:

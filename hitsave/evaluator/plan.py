@@ -68,7 +68,7 @@ class Plan:
         self.narrowings: dict[
             Any, tuple[Closure, Fingerprint, tuple[Symbol, ...], tuple[Symbol, ...]]
         ] = {}  # how evaluations narrowed it
-        self.own_code: frozenset[CodeType] = frozenset()  # of a nested function, and the symbol it has for analysis
+        self.own_code: dict[int, CodeType] = {}  # of a nested function, and the symbol it has for analysis
         self.own_symbol = Symbol("")
         self.unloaded: tuple[tuple[str, tuple[int, ...]], ...] = ()  # files that a call may import, as they were
         self.checks: tuple[Check, ...] = ()

@@ -191,7 +191,7 @@ class Planner:
             and memo.options.ttl is None
             and all(is_steady_cell(cell) for _, cell in cells)
         )
-        plan.own_code = frozenset(nested(memo.function.__code__)) if lifted is not None else frozenset()
+        plan.own_code = {} if lifted is None else {id(code): code for code in nested(memo.function.__code__)}
         plan.own_symbol = lifted.symbol if lifted is not None else Symbol("")
         if typed is not None:
             plan.guard = typed.stands if typed.is_steady else never

@@ -180,7 +180,7 @@ class Sources:
         source = None if module is None else self.source(module)
         if source is None:
             return None
-        name = name_of(function, source.digest)
+        name = name_of(function, source)
         if name not in self._lifted:
             data = self._records.get_record("lifted", name)
             found = decode_lifted(data) if data else lift(function, source)

@@ -53,6 +53,7 @@ def install() -> None:
     if _installed:
         return
     _installed = True
+    inputs.note_filled_caches()
     places = {os.path.dirname(os.__file__), os.path.realpath(os.path.dirname(os.__file__))}
     places.update((sys.prefix + os.sep + "lib", sys.base_prefix + os.sep + "lib"))
     _NOT_INPUT = tuple(place.rstrip(os.sep) + os.sep for place in sorted(places)) + ("/dev/", "/proc/", "/sys/")

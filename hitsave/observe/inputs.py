@@ -13,6 +13,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import CodeType
     from typing import Any
 
@@ -27,9 +28,30 @@ _NOT_OURS = (
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
     "<",
 )
-_files: dict[CodeType, dict[str, tuple[int, ...]]] = {}
-_variables: dict[CodeType, dict[str, str | None]] = {}
+# By the id of the code object, which stands beside: equal ones may be functions of two files that read alike.
+_files: dict[int, tuple[CodeType, dict[str, tuple[int, ...]]]] = {}
+_variables: dict[int, tuple[CodeType, dict[str, str | None]]] = {}
 _known: dict[tuple[object, ...], tuple[CodeType, ...]] = {}
+# By id, what `functools.cache` made of functions of the project that had answered before anybody heard what they read.
+filled_before: dict[int, Any] = {}
+
+
+def note_filled_caches() -> None:
+    """Note which cached functions have answers already; called when hearing begins."""
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", None)
+        path = names.get("__file__") if type(names) is dict else None
+        if type(path) is str and not path.startswith(_NOT_OURS) and "site-packages" not in path:
+            for value in list(names.values()):  # type: ignore[union-attr]
+                _note_filled(value)
+                if issubclass(type(value), type):
+                    for member in list(vars(value).values()):
+                        _note_filled(getattr(member, "__func__", member))
+
+
+def _note_filled(value: Any) -> None:
+    if type(value).__name__ == "_lru_cache_wrapper" and value.cache_info().currsize:
+        filled_before[id(value)] = value
 
 
 def is_known(name: Any) -> bool:
@@ -71,27 +93,27 @@ def take_over(sight: Sight, code: CodeType | None) -> None:
     """Have `sight` see what `code` has read so far."""
     if code is None:
         return
-    for path, signature in _files.get(code, {}).items():
+    for path, signature in _files.get(id(code), (code, {}))[1].items():
         sight.files.setdefault(path, signature)
-    for name, value in _variables.get(code, {}).items():
+    for name, value in _variables.get(id(code), (code, {}))[1].items():
         sight.variables.setdefault(name, value)
 
 
-def _note(table: dict[CodeType, Any], code: CodeType, name: str, value: Any) -> None:
-    known = table.setdefault(code, {})
+def _note(table: dict[int, tuple[CodeType, Any]], code: CodeType, name: str, value: Any) -> None:
+    _, known = table.setdefault(id(code), (code, {}))
     known[name] = value
     if len(known) > MOST_READS:
         known.pop(next(iter(known)), None)
 
 
-def _on_stack() -> set[CodeType]:
-    found = set()
+def _on_stack() -> Iterable[CodeType]:
+    found: dict[int, CodeType] = {}
     frame: Any = sys._getframe(2)
     for _ in range(MOST_STEPS):
         if frame is None:
             break
         code = frame.f_code
         if not code.co_filename.startswith(_NOT_OURS):
-            found.add(code)
+            found[id(code)] = code
         frame = frame.f_back
-    return found
+    return found.values()

@@ -23,15 +23,15 @@ LOOKING_FILES = frozenset(
     + ("<frozen genericpath>", "<frozen posixpath>", "<frozen ntpath>")
 )
 
-_looks: dict[CodeType, bool] = {}
+_looks: dict[int, tuple[CodeType, bool]] = {}  # by the id of the code object: equal ones may be of two files
 
 
 def is_look(code: CodeType) -> bool:
     """Whether `code` is a function of the standard library that looks at a file without opening it."""
-    known = _looks.get(code)
+    known = _looks.get(id(code))
     if known is None:
-        known = _looks[code] = _looks_at_a_file(code)
-    return known
+        known = _looks[id(code)] = code, _looks_at_a_file(code)
+    return known[1]
 
 
 def _looks_at_a_file(code: CodeType) -> bool:
@@ -44,7 +44,7 @@ def note_look(code: CodeType, frame: Any) -> None:
     if frame.f_code is not code:
         return
     above = frame.f_back
-    if above is not None and _looks.get(above.f_code):
+    if above is not None and _looks.get(id(above.f_code), (None, False))[1]:
         return  # `Path.exists` asks `Path.stat`: the question was noted where it was asked
     if is_ours(above):
         return  # the import system, or hitsave's part in it, writing byte code

@@ -43,7 +43,7 @@ class Profile:
             return
         if event == "call":
             code = frame.f_code
-            self._sight.codes.add(code)
+            self._sight.codes[id(code)] = code
             if is_look(code):
                 note_look(code, frame)
         elif event == "c_call" and argument is START:

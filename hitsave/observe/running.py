@@ -54,18 +54,21 @@ _NOT_OURS = (
     os.path.dirname(os.__file__) + os.sep,
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
 )
-# Every code object that matters seen to start since observation began: what may have left state behind.
-ever: set[CodeType] = set()
+# Code objects are kept by their `id` here: two that are equal may be functions of two files that read alike.
+#
+# Every one that matters seen to start since observation began: what may have left state behind.
+ever: dict[int, CodeType] = {}
 # Of these, what may have run outside of evaluations, as imports do: it may have made what names are bound to.
-outside: set[CodeType] = set()
+outside: dict[int, CodeType] = {}
 # Modules that were there (at least in part) when observation began: what ran in them before wasn't seen.
 before: frozenset[str] = frozenset()
 # {file of a module that was being executed at that moment: the line it had come to}: what stands below had not run.
 reached_lines: dict[str, int] = {}
-_spent: dict[CodeType, None] = {}  # code that has fired and would not fire again
+_spent: dict[int, CodeType] = {}  # code that has fired and would not fire again
 _arming = _thread.RLock()  # over `rearm`
 _matters_by_file: dict[str, bool] = {}
-_elsewhere: dict[CodeType, str] = {}  # the package of a code object that hands work to others, "" for most
+# A code object, and the package that it belongs to if that hands work to others, "" for most.
+_elsewhere: dict[int, tuple[CodeType, str]] = {}
 _tool: int | None = None  # discovers
 _again = FREE_IDS[1]  # listens to what was discovered
 _monitoring: Any = getattr(sys, "monitoring", None)
@@ -117,7 +120,7 @@ def uninstall() -> None:
     global _tool
     if _tool is not None:
         _monitoring.set_events(_tool, 0)
-        for code in ever:
+        for code in ever.values():
             _monitoring.set_local_events(_again, code, 0)
         for tool in FREE_IDS:
             _monitoring.free_tool_id(tool)
@@ -168,8 +171,8 @@ def rearm() -> None:
         # One thread at a time: between the two calls below code is silent, and others rely on what they have armed.
         # What has fired since they did so, they have seen.
         with _arming:
-            for code in list(_spent):
-                _spent.pop(code, None)  # first: it may fire at once
+            for code in list(_spent.values()):
+                _spent.pop(id(code), None)  # first: it may fire at once
                 # Only a change arms: a location that returned DISABLE stays silent while the events are the same.
                 _monitoring.set_local_events(_again, code, 0)
                 _monitoring.set_local_events(_again, code, _events)
@@ -194,7 +197,7 @@ def _note_other_threads(sight: Sight) -> None:
     for ident, frame in sys._current_frames().items():
         walk: Any = frame if ident != mine else None
         while walk is not None:
-            sight.codes.add(walk.f_code)
+            sight.codes[id(walk.f_code)] = walk.f_code
             walk = walk.f_back
 
 
@@ -225,23 +228,24 @@ def _matters(name: str) -> bool:
 def _started(code: CodeType, _offset: int) -> Any:
     if _monitoring is None:
         return None
-    ever.add(code)
+    key = id(code)
+    ever[key] = code
     ident = _thread.get_ident()
     if ident not in inside:
-        outside.add(code)
+        outside[key] = code
     is_noted = True
     if under_way:
         imports = code.co_name == MODULE
         for sight in tuple(under_way):
             if ident not in sight.asleep:
-                sight.codes.add(code)
+                sight.codes[key] = code
                 sight.imports = sight.imports or imports
-            elif sight.home != ident and code not in sight.codes:
+            elif sight.home != ident and key not in sight.codes:
                 is_noted = _is_noted_for(sight, code) and is_noted
     if not is_noted:
         return None
     # Nothing may come in between these two lines. No other thread does: neither looks whether one wants to run.
-    _spent[code] = None
+    _spent[key] = code
     return _monitoring.DISABLE
 
 
@@ -249,7 +253,7 @@ def _is_noted_for(sight: Sight, code: CodeType) -> bool:
     """Note `code`, which a memoised call on another thread runs, for `sight` if that has lost patience."""
     sight.patience -= 1
     if sight.patience < 0:
-        sight.codes.add(code)
+        sight.codes[id(code)] = code
     return sight.patience < 0
 
 
@@ -262,12 +266,12 @@ def incomplete(sight: Sight) -> str:
     """Why the record in `sight` doesn't hold all that ran, "" if it does."""
     if sight.gap:
         return sight.gap
-    for code in tuple(sight.codes):
-        elsewhere = _elsewhere.get(code)
-        if elsewhere is None:
-            elsewhere = _elsewhere[code] = _place_of(code)
-        if elsewhere:
-            return f"work was handed to other processes ({elsewhere})"
+    for key, code in tuple(sight.codes.items()):
+        known = _elsewhere.get(key)
+        if known is None:
+            known = _elsewhere[key] = code, _place_of(code)
+        if known[1]:
+            return f"work was handed to other processes ({known[1]})"
     return ""
 
 

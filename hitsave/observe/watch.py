@@ -43,7 +43,7 @@ class Sight:
     )
 
     def __init__(self) -> None:
-        self.codes: set[CodeType] = set()
+        self.codes: dict[int, CodeType] = {}  # by id: equal ones may be of two files
         self.files: dict[str, tuple[int, ...]] = {}  # absolute path -> stat signature when it was opened
         self.directories: dict[str, tuple[int, ...]] = {}
         self.stats: dict[str, tuple[int, ...]] = {}  # looked at, not opened: getmtime(), getsize() …
