@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from abc import ABC, abstractmethod
 
-from hitsave.analysis.entities import Entity, Module, Outside, Thing
+from hitsave.analysis.entities import Entity, Instance, Module, Outside, Thing
 from hitsave.analysis.modules import Modules, ModuleTable
 from hitsave.analysis.summary import Class, Value
 
@@ -151,6 +151,23 @@ class Classes(ModuleTable, ABC):
                         if any(isinstance(t, Outside) and t.name not in _MAKES_NONE for t in things):
                             return True
         return False
+
+    def name_hooks(self, entity: Entity) -> list[tuple[Entity, Entity]]:
+        """(attribute, `__set_name__`) of each attribute that is told of the class when that is made."""
+        found = []
+        for name in entity.module.members_of(entity.qualname):
+            attribute = entity.module.entity(f"{entity.qualname}.{name}")
+            for definition in () if attribute is None else attribute.definitions:
+                if isinstance(definition, Value):
+                    chains = [definition.alias] if definition.alias.endswith("()") else []
+                else:
+                    chains = [f"{chain}()" for chain, _ in getattr(definition, "decorators", ())]
+                for chain in chains:
+                    for thing in self.chain(entity.module, chain, Trace()):
+                        hook = self.member(thing.of, "__set_name__") if isinstance(thing, Instance) else None
+                        if hook is not None and attribute is not None:
+                            found.append((attribute, hook))
+        return found
 
     def after(self, entity: Entity, beyond: Entity, name: str) -> Entity | None:
         """What `super().name` in class `beyond` is for an instance of class `entity`."""

@@ -246,8 +246,8 @@ class Effects:
         """What Python itself calls when a class statement runs."""
         if not entity.is_class:
             return []
-        found: list[Entity] = []
         resolver = self.graph.resolver
+        found = [hook for _, hook in resolver.name_hooks(entity)]
         for ancestor in resolver.mro(entity)[0]:
             if ancestor is not entity:
                 hook = ancestor.module.entity(f"{ancestor.qualname}.__init_subclass__")

@@ -206,6 +206,9 @@ class Members(ABC):
             hook = ancestor.module.entity(f"{ancestor.qualname}.__init_subclass__")
             if hook is not None:
                 self.mention(hook, UNCUT, entity)
+        for attribute, hook in resolver.name_hooks(entity):
+            self.mention(attribute, MENTION, entity)
+            self.mention(hook, UNCUT, entity)
         for definition in entity.definitions:
             for keyword, chain in getattr(definition, "keywords", ()):
                 if keyword == "metaclass" and chain != "?":

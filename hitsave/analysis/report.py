@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 SUBCLASSES = "__subclasses__"
 # Reading one of these looks at a function or class without running it.
 _DOCUMENTATION = frozenset({"__doc__", "getdoc", "inspect.getdoc", "help", "inspect.cleandoc"})
+# … and these tell where in its file something stands. (A traceback's text does, too: see docs/limits.md.)
+_LINES = frozenset({
+    "f_lineno", "tb_lineno", "co_firstlineno", "co_lines", "co_positions", "co_linetable", "inspect.getlineno",
+    "inspect.getsourcelines", "inspect.getframeinfo", "inspect.stack", "inspect.trace",
+})  # fmt: skip
 _CODE = frozenset({
     "__code__", "inspect.getsource", "inspect.getsourcelines", "dis.dis", "dis.Bytecode", "inspect.getsourcefile",
     "marshal.dumps", "inspect.findsource",
@@ -52,7 +57,7 @@ def make_closure(graph: Graph, effects: Effects, reach: Reach, starts: Iterable[
             pairs[entity.symbol] = _headers_digest(entity)
     for module, digest in _statement_digests(reach).items():
         pairs[symbol(module.name)] = digest
-    pairs.update(_module_documentation(graph, seen))
+    pairs.update(_module_pairs(graph, reach, seen))
     environment, is_dynamic = seen.environment()
     return Closure(
         tuple(starts),
@@ -105,7 +110,7 @@ def update_digests(graph: Graph, reach: Reach, closure: Closure, modules: Collec
             numbers = [number for home, number in reach.statements if home is module]
             if numbers:
                 changed[symbol(module.name)] = _statements_digest(module, numbers)
-    changed.update(_module_documentation(graph, seen))
+    changed.update(_module_pairs(graph, reach, seen))
     pairs = list(closure.pairs)
     for name, digest in changed.items():
         pairs[bisect_left(pairs, (name,))] = (name, digest)
@@ -128,9 +133,14 @@ def _subclasses_asked(reach: Reach) -> list[Symbol]:
     return [Symbol(f"{owner.symbol}.{SUBCLASSES}") for owner in (reach.classes if everywhere else owners)]
 
 
-def _module_documentation(graph: Graph, seen: _Seen) -> dict[Symbol, Digest]:
-    """The docstrings of modules whose `__doc__` is read."""
+def _module_pairs(graph: Graph, reach: Reach, seen: _Seen) -> dict[Symbol, Digest]:
+    """What counts of whole modules: docstrings that are read, the order of names that are listed, where lines stand."""
     found: dict[Symbol, Digest] = {}
+    for module in seen.listed:
+        found[Symbol(f"{module.name}:__dict__")] = digest_text(" ".join(module.summary.definitions))
+    if seen.lines:
+        for module in {entity.module for entity in reach.levels}:
+            found[Symbol(f"{module.name}:<lines>")] = module.summary.source
     for name in seen.module_documentation:
         home = graph.resolver.module(name.partition(":")[0])
         if home is not None:
@@ -152,11 +162,16 @@ class _Seen:
         self._reach = reach
         self.outside: set[str] = set(reach.outside)
         self.module_documentation: set[str] = set()
+        self.listed: set[Module] = set()  # modules whose `__dict__` is listed
         for edges, _, _ in reach.edges:
             self.outside.update(edges.outside)
             if edges.missing:
                 self.module_documentation.update(name for name in edges.missing if name.endswith(":__doc__"))
+            for thing, prefix, suffix, line in edges.attribute_patterns:
+                if isinstance(thing, Module) and not (prefix or suffix or line):
+                    self.listed.add(thing)
         names = reach.names
+        self.lines = any(name in names or name in self.outside for name in _LINES)
         self.documentation = any(name in names or name in self.outside for name in _DOCUMENTATION)
         self.code = any(name in names or name in self.outside for name in _CODE)
 

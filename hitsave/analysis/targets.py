@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from hitsave.analysis.classes import Trace
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 # Statements that call these change nothing that a result can depend on, or nothing but what is printed.
 QUIET_CALLS = (
-    "builtins.", "logging.", "warnings.", "atexit.", "signal.", "faulthandler.", "gc.", "sys.", "argparse.",
+    "builtins.", "logging.", "warnings.warn", "atexit.", "signal.", "faulthandler.", "gc.", "sys.", "argparse.",
     "unittest.", "pytest.", "doctest.", "time.", "hitsave.", "multiprocessing.freeze_support",
     "multiprocessing.set_start_method",
 )  # fmt: skip
@@ -86,7 +87,7 @@ class Targets:
                 if isinstance(thing, Module):
                     targets.add(f"{thing.name}:{last}")
                 elif isinstance(thing, Outside):
-                    targets |= state_of([thing.name]) if thing.is_result else {f"!{thing.name}.{last}"}
+                    targets |= state_of([thing.name]) if thing.is_result else _of_attribute(thing.name, last)
                 elif isinstance(thing, Entity):
                     targets.add(thing.symbol)
                     if thing.is_class:
@@ -110,7 +111,26 @@ class Targets:
 
 def state_of(functions: Iterable[str]) -> set[str]:
     """The targets that stand for the state of the packages to which these outside functions belong."""
-    return {"!" + f.rpartition(".")[0] for f in functions if "." in f and not f.startswith(QUIET_CALLS)}
+    return {"!" + _keeper(f) for f in functions if "." in f and not f.startswith(QUIET_CALLS)}
+
+
+def _keeper(name: str) -> str:
+    """What keeps the state that an outside function changes: its module; of other people's, all of the package.
+
+    `jax.config.update(…)` is about `jax.numpy`, too. A generator of random numbers is nobody else's business.
+    """
+    top, _, rest = name.partition(".")
+    home = name.rpartition(".")[0]
+    return home if top in sys.stdlib_module_names or "random" in rest.split(".")[:-1] else top
+
+
+def _of_attribute(owner: str, name: str) -> set[str]:
+    """The targets that setting an attribute of something outside stands for: `options.precision` is for all to read."""
+    top = owner.partition(".")[0]
+    found = {f"!{owner}.{name}"}
+    if top not in sys.stdlib_module_names or "." in owner:
+        found.add("!" + top)
+    return found
 
 
 def _receives_class(function: Entity) -> bool:
