@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # 1: every record as a tuple that begins with its class's name
 # 2: classes no longer say whether their annotations count
-VERSION = 2
+# 3: the line of a pattern may be negative
+VERSION = 3
 _KINDS = {
     kind.__name__.encode(): kind for kind in vars(home).values() if isinstance(kind, type) and issubclass(kind, Record)
 }

@@ -36,6 +36,7 @@ class Graph:
 
     def __init__(self, modules: Modules) -> None:
         self.resolver = Resolver(modules)
+        self._annotations: dict[Entity, Edges | None] = {}
         self._watched: dict[Entity, bool] = {}
         self._imports: dict[Module, list[Module]] = {}
         self._closures: dict[Module, frozenset[Module]] = {}
@@ -71,6 +72,7 @@ class Graph:
                     touched.add(entity)
         for entity in touched:
             entity.header = entity.body = None
+            self._annotations.pop(entity, None)
         return touched
 
     def own_class(self, entity: Entity) -> Entity | None:
@@ -110,10 +112,16 @@ class Graph:
             weaken(self.resolver, entity, entity.body)
         return entity.body
 
-    def annotations(self, entity: Entity) -> Edges:
-        """What the annotations of a function or class mention."""
-        regions = [d.annotation_facts for d in entity.definitions if isinstance(d, (Function, Class))]
-        return resolve_edges(self.resolver, entity.module, None, regions)
+    def annotations(self, entity: Entity) -> Edges | None:
+        """What the annotations of a function or class mention; None if it has none."""
+        try:
+            return self._annotations[entity]
+        except KeyError:
+            regions = [d.annotation_facts for d in entity.definitions if isinstance(d, (Function, Class))]
+            regions = _distinct(regions)
+            found = resolve_edges(self.resolver, entity.module, None, regions) if regions else None
+            self._annotations[entity] = found
+            return found
 
     def statement(self, module: Module, number: int) -> Edges:
         """What a top-level statement leads to."""

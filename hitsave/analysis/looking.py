@@ -12,6 +12,7 @@ What a decorator, a base or a metaclass looks at is known from the definition th
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from hitsave.analysis.classes import Trace
@@ -46,6 +47,7 @@ _BLIND = frozenset({
 REDIRECTING = ("__wrapped__", "__signature__")
 # Methods whose annotations are those of their class.
 _OF_CLASS = ("__init__", "__new__", "__call__")
+ANYHOW = -1
 NOBODY: frozenset[Entity] = frozenset()
 _SCOPES = (
     (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
@@ -86,13 +88,20 @@ def _last_name(node: ast.AST) -> str:
 
 def may_look(outside: Mapping[str, tuple[int, int]]) -> bool:
     """Whether something among the `outside` of edges looks at annotations."""
-    if not SIGNATURES.isdisjoint(outside):
-        return True
     for name, (bits, _) in outside.items():
-        top, _, rest = name.partition(".")
-        if top in WORKING_BY_THEM and bits & CALLED and rest.rpartition(".")[2] not in _BLIND:
+        wanted = _looks_when(name)
+        if wanted and (bits & wanted or wanted == ANYHOW):
             return True
     return False
+
+
+@lru_cache(maxsize=1 << 14)
+def _looks_when(name: str) -> int:
+    """When annotations may be looked at by who names something outside: `ANYHOW`, if it is `CALLED`, never (0)."""
+    if name in SIGNATURES:
+        return ANYHOW
+    top, _, rest = name.partition(".")
+    return CALLED if top in WORKING_BY_THEM and rest.rpartition(".")[2] not in _BLIND else 0
 
 
 def redirects(outside: Collection[str], writes: Iterable[str]) -> bool:

@@ -278,8 +278,8 @@ class Reach(Members):
         """Follow the annotations that may be looked at: `x: Alias` is what `Alias` is."""
         for entity in [e for e in self.levels if e not in self._annotated and self.is_looked_at(e)]:
             self._annotated.add(entity)
-            if entity.has_function or entity.is_class:
-                self._absorb(self.graph.annotations(entity), MENTION, entity, "annotations")
+            if (edges := self.graph.annotations(entity)) is not None:
+                self._absorb(edges, MENTION, entity, "annotations")
 
     def _absorb_computed(self, edges: Edges, level: int, source: Entity | None) -> None:
         """What a region names in ways that only running it can tell."""

@@ -168,7 +168,7 @@ class _Seen:
             if edges.missing:
                 self.module_documentation.update(name for name in edges.missing if name.endswith(":__doc__"))
             for thing, prefix, suffix, line in edges.attribute_patterns:
-                if isinstance(thing, Module) and not (prefix or suffix or line):
+                if isinstance(thing, Module) and line <= 0 and not (prefix or suffix):
                     self.listed.add(thing)
         names = reach.names
         self.lines = any(name in names or name in self.outside for name in _LINES)
@@ -206,7 +206,7 @@ class _Seen:
                     else "getattr with a computed name"
                 )
                 on = "that object" if thing is not None else "every class and module it reaches"
-                found.add(Widened(where, line, "HS202", what, f"every member of {on} that fits counts"))
+                found.add(Widened(where, abs(line), "HS202", what, f"every member of {on} that fits counts"))
             for prefix, _, line in edges.import_patterns:
                 found.add(
                     Widened(

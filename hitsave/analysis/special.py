@@ -134,7 +134,9 @@ def _vars(w: Walker, node: ast.Call, callee: str) -> str | None:
     if not node.args:
         w.region.opaque.add(("locals", node.lineno))
     else:
-        _note_pattern(w, chain_of(node.args[0]) or "", "", "", node.lineno)
+        # A negative line: the names come in the order of the text (`dir` sorts them).
+        line = -node.lineno if callee.endswith("vars") else node.lineno
+        _note_pattern(w, chain_of(node.args[0]) or "", "", "", line)
     return ""
 
 

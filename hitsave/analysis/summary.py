@@ -48,8 +48,9 @@ class Facts(Record):
                 effect at import, `!chain` is what is called so (`!*`: anything in an expression), `self.x`, `.x` an
                 attribute of something unknown, `*` anything
     keys        (chain, constant) where an environment variable may be read
-    patterns    computed names in getattr: (receiver, prefix, suffix, line); prefix is "$" where the name is the
-                parameter that suffix gives, receiver "@import" a computed import, "@globals" an item of `globals()`
+    patterns    computed names in getattr: (receiver, prefix, suffix, line); the line is negative where the order of the
+                names counts; prefix is "$" where the name is the parameter that suffix gives, receiver "@import" a
+                computed import, "@globals" an item of `globals()`
     opaque      (construct, line) that no analysis can follow
     returns     the chains that a function returns or yields, "?" among them for anything else
     texts       names spelt out in a container display or beside a computed import: the modules imported, perhaps
