@@ -160,9 +160,11 @@ def test_a_notebook_run_by_nbclient_finds_its_results_again(run: Runner, tmp_pat
 import nbformat, nbclient
 notebook = nbformat.read({str(tmp_path / "n.ipynb")!r}, 4)
 nbclient.NotebookClient(notebook, timeout=60).execute()
-print([o.get("text", "").split() for cell in notebook.cells for o in cell.outputs])
+print([(o.get("text") or o["data"]["text/plain"]).split() for cell in notebook.cells for o in cell.outputs])
 """
     env = {"IPYTHONDIR": str(tmp_path), "JUPYTER_PLATFORM_DIRS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     first, second = (run.python("-W", "ignore", "-c", code, env=env).ok().lines[-1] for _ in range(2))
-    assert first.startswith("[['computing', '20'], ['hitsave:', '0', 'reused,', '1', 'computed'")
-    assert second.startswith("[['20'], ['hitsave:', '1', 'reused,', '0', 'computed")
+    # What the cell printed, the line under it, and what `%hitsave` says.
+    assert first.startswith("[['computing', '20'], ['hitsave:', '0', 'reused,', '1', 'computed'], ['hitsave:', '0'")
+    assert second.startswith("[['20'], ['hitsave:', '1', 'reused,', '0', 'computed,', 'saved'")
+    assert second.count("'hitsave:'") == 2
