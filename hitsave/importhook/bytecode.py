@@ -63,6 +63,7 @@ COMPILING_NS = 1_000
 
 _KEY = int.from_bytes(MAGIC_NUMBER, "little")  # what importlib seeds its source hash with
 CodeObject = type((lambda: None).__code__)
+OPTIMIZED = 0x1  # the flag of a function's code; bodies of modules and classes don't have it (inspect.CO_OPTIMIZED)
 _from_bytes = int.from_bytes
 
 
@@ -195,6 +196,21 @@ class Own:
         if content[8:16] != _stamp(stat):
             return 0
         return CERTAIN if _written_later(self.place, stat) else LIKELY
+
+
+def functions_among(constants: tuple[object, ...]) -> list[CodeType]:
+    """The code objects of the functions and methods that a module with these constants defines, in their order.
+
+    Not those inside functions, which these hold; nor the bodies of classes, which nobody needs once they have run.
+    """
+    found: list[CodeType] = []
+    for constant in constants:
+        if type(constant) is CodeObject:
+            if constant.co_flags & OPTIMIZED:
+                found.append(constant)
+            else:
+                found += functions_among(constant.co_consts)
+    return found
 
 
 def read_own(place: str) -> Own:

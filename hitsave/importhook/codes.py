@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 
 from hitsave.digest import Digest, digest_bytes
+from hitsave.importhook.bytecode import OPTIMIZED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 CodeObject = type((lambda: None).__code__)
-OPTIMIZED = 0x1  # the flag of a function's code; bodies of modules and classes don't have it (inspect.CO_OPTIMIZED)
 
 # Byte code means nothing without the interpreter that runs it.
 VERSION = f"code-1:{sys.implementation.cache_tag or sys.version}"
@@ -98,21 +98,6 @@ def among(constants: Iterable[object]) -> Iterator[CodeType]:
         if isinstance(found, CodeObject):
             yield found
             pending.extend(found.co_consts)
-
-
-def functions_among(constants: tuple[object, ...]) -> list[CodeType]:
-    """The code objects of the functions and methods that a module with these constants defines, in their order.
-
-    Not those inside functions, which these hold; nor the bodies of classes, which nobody needs once they have run.
-    """
-    found: list[CodeType] = []
-    for constant in constants:
-        if type(constant) is CodeObject:
-            if constant.co_flags & OPTIMIZED:
-                found.append(constant)
-            else:
-                found += functions_among(constant.co_consts)
-    return found
 
 
 def with_functions(constants: tuple[object, ...], functions: Iterator[CodeType]) -> tuple[object, ...]:

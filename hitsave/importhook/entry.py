@@ -130,7 +130,8 @@ class Entry:
     def constants(self) -> tuple[object, ...] | None:
         """The constants of the module's code object, with the very `functions` in it; None if they can't be known."""
         if self._constants is None and self.functions is not None and self.data is not None:
-            from hitsave.importhook.codes import functions_among, with_functions
+            from hitsave.importhook.bytecode import functions_among
+            from hitsave.importhook.codes import with_functions
 
             compiled = self._compiled(self.path)
             if compiled is not None and _names(functions_among(compiled)) == _names(self.functions):
@@ -139,7 +140,8 @@ class Entry:
 
     @constants.setter
     def constants(self, constants: tuple[object, ...] | None) -> None:
-        from hitsave.importhook.codes import functions_among
+
+        from hitsave.importhook.bytecode import functions_among
 
         self._constants = constants
         self.functions = None if constants is None else functions_among(constants)

@@ -18,7 +18,6 @@ from _io import open_code
 
 from hitsave.importhook import bytecode
 from hitsave.importhook.clock import is_close, process_bound_s
-from hitsave.importhook.codes import functions_among
 from hitsave.importhook.disguise import as_bootstrap, as_importlib
 from hitsave.importhook.entry import ATTESTED, OPAQUE, Entry
 from hitsave.importhook.stamps import stamp_of, times_of
@@ -58,7 +57,7 @@ class HitsaveLoader(SourceFileLoader):
             entry = _keep_code(self._hook, fullname, path, data, stat, code)
         else:
             code, entry = found
-        entry.functions = functions_among(code.co_consts)
+        entry.functions = bytecode.functions_among(code.co_consts)
         if self._running:
             self._entry = entry
             self._hook.loaded.begin(entry)
@@ -263,7 +262,7 @@ def script_code(hook: Hook, path: str) -> CodeType:
     if found is None:
         code = HitsaveLoader(name, path, hook).source_to_code(data, path, name)
         found = code, _keep_code(hook, name, path, data, stat, code) if keep else Entry(name, path, data)
-    found[1].functions = functions_among(found[0].co_consts)
+    found[1].functions = bytecode.functions_among(found[0].co_consts)
     hook.loaded.put(found[1])
     return found[0]
 
