@@ -29,6 +29,8 @@ _KEEPERS = frozenset({
     "typing.cast",
 })  # fmt: skip
 
+LIBRARY = sys.stdlib_module_names | {"builtins", "hitsave"}
+
 PICKLERS = frozenset({
     "copy", "pickle", "_pickle", "copyreg", "shelve", "multiprocessing", "concurrent", "dill", "cloudpickle",
     "joblib", "dask", "ray", "distributed", "loky",
@@ -107,6 +109,8 @@ class Edges:
                 module = name.partition(":")[0]
                 found.update((name, f"{module}:*", f"{module}:?", f"!builtins.{name.partition(':')[2]}"))
             for name in self.outside:
+                if name.partition(".")[0] not in LIBRARY:  # who puts something into `sys.modules` decides what it is
+                    found.add("!sys.modules")
                 while name:
                     found.add("!" + name)
                     name = name.rpartition(".")[0]
