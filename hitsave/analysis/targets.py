@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 # Statements that call these change nothing that a result can depend on, or nothing but what is printed.
 QUIET_CALLS = (
     "builtins.", "logging.", "warnings.warn", "atexit.", "signal.", "faulthandler.", "gc.", "sys.", "argparse.",
+    # Libraries that keep no state: what their objects are told, they alone know.
+    "re.", "collections.", "itertools.", "operator.", "string.", "math.", "datetime.", "pathlib.", "uuid.", "hashlib.",
+    "base64.", "struct.", "textwrap.", "dataclasses.", "enum.", "typing.", "types.", "copy.", "heapq.", "bisect.",
+    "statistics.", "fractions.", "io.",
     "unittest.", "pytest.", "doctest.", "time.", "hitsave.", "multiprocessing.freeze_support",
     "multiprocessing.set_start_method",
 )  # fmt: skip

@@ -9,6 +9,7 @@ is used again while the answers are the same.
 from __future__ import annotations
 
 import _thread
+from os.path import isabs
 
 from hitsave.analysis.closure import RECIPE, fingerprint
 from hitsave.digest import Fingerprint, digest_pairs, digest_text
@@ -182,7 +183,8 @@ class Codebook(Sources):
             return self._symbols[id(code)][1]
         except KeyError:
             found = self._symbol_of_code(code)
-            self._symbols[id(code)] = code, found
+            if found is not None or isabs(code.co_filename):  # not what was made from a text: there may be no end of it
+                self._symbols[id(code)] = code, found
             return found
 
     def _symbol_of_code(self, code: CodeType) -> Symbol | None:

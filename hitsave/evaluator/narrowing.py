@@ -67,10 +67,11 @@ class Seen:
 
     def look(self) -> set[Symbol]:
         """The symbols, as of now."""
-        if self._count < len(self._codes):
-            self._count = len(self._codes)
-            codes = self._codes.copy()
-            self.symbols = {found for code in codes.values() if (found := self._book.symbol_of_code(code)) is not None}
+        if self._count != len(self._codes):
+            codes = list(self._codes.copy().values())  # in the order in which they ran first
+            new = codes[self._count :] if self._count < len(codes) else codes
+            self._count = len(codes)
+            self.symbols.update([found for code in new if (found := self._book.symbol_of_code(code)) is not None])
         return self.symbols
 
 

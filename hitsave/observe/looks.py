@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 EXISTENCE = frozenset(("exists", "lexists", "isfile", "isdir", "islink", "is_file", "is_dir", "is_symlink"))
 CLOSELY = frozenset(("getsize", "getmtime", "getctime", "stat", "lstat"))
+LOOKS = EXISTENCE | CLOSELY
 # "<frozen genericpath>": the interpreter has some of its library built in.
 LOOKING_FILES = frozenset(
     ("genericpath.py", "posixpath.py", "ntpath.py", "pathlib.py", "_local.py", "_abc.py")
@@ -28,6 +29,8 @@ _looks: dict[int, tuple[CodeType, bool]] = {}  # by the id of the code object: e
 
 def is_look(code: CodeType) -> bool:
     """Whether `code` is a function of the standard library that looks at a file without opening it."""
+    if code.co_name not in LOOKS:
+        return False
     known = _looks.get(id(code))
     if known is None:
         known = _looks[id(code)] = code, _looks_at_a_file(code)
@@ -35,8 +38,7 @@ def is_look(code: CodeType) -> bool:
 
 
 def _looks_at_a_file(code: CodeType) -> bool:
-    named = code.co_name in EXISTENCE or code.co_name in CLOSELY
-    return named and os.path.basename(code.co_filename) in LOOKING_FILES and code.co_argcount > 0
+    return os.path.basename(code.co_filename) in LOOKING_FILES and code.co_argcount > 0
 
 
 def note_look(code: CodeType, frame: Any) -> None:

@@ -56,7 +56,8 @@ _NOT_OURS = (
 )
 # Code objects are kept by their `id` here: two that are equal may be functions of two files that read alike.
 #
-# Every one that matters seen to start since observation began: what may have left state behind.
+# Every one of a file that matters seen to start since observation began: what may have left state behind. Code that was
+# made from a text at run time has no symbol, and is let go.
 ever: dict[int, CodeType] = {}
 # Of these, what may have run outside of evaluations, as imports do: it may have made what names are bound to.
 outside: dict[int, CodeType] = {}
@@ -66,9 +67,9 @@ before: frozenset[str] = frozenset()
 reached_lines: dict[str, int] = {}
 _spent: dict[int, CodeType] = {}  # code that has fired and would not fire again
 _arming = _thread.RLock()  # over `rearm`
-_matters_by_file: dict[str, bool] = {}
-# A code object, and the package that it belongs to if that hands work to others, "" for most.
-_elsewhere: dict[int, tuple[CodeType, str]] = {}
+MADE, OF_A_FILE = 1, 2  # why code matters: it was made at run time from a text, or comes from a file of the project
+_matters_by_file: dict[str, int] = {}
+_elsewhere: dict[str, str] = {}  # by file, the package that it belongs to if that hands work to others, "" for most
 _tool: int | None = None  # discovers
 _again = FREE_IDS[1]  # listens to what was discovered
 _monitoring: Any = getattr(sys, "monitoring", None)
@@ -216,23 +217,26 @@ def _discovered(code: CodeType, offset: int) -> Any:
     return _started(code, offset) if matters else _monitoring.DISABLE
 
 
-def _matters(name: str) -> bool:
-    """Whether code of this file can be the project's, or says that work is done elsewhere."""
+def _matters(name: str) -> int:
+    """Whether and why code of this file can be the project's, or says that work is done elsewhere; 0 if it doesn't."""
     if name[:1] == "<":
-        return not name.startswith(("<frozen ", "<string>"))
+        return 0 if name.startswith(("<frozen ", "<string>")) else MADE
     if any(part in name for part in ELSEWHERE):
-        return True
-    return not (name.startswith(_NOT_OURS) or "site-packages" in name or "dist-packages" in name)
+        return OF_A_FILE
+    if name.startswith(_NOT_OURS) or "site-packages" in name or "dist-packages" in name:
+        return 0
+    return OF_A_FILE if os.path.isabs(name) else MADE
 
 
 def _started(code: CodeType, _offset: int) -> Any:
     if _monitoring is None:
         return None
     key = id(code)
-    ever[key] = code
     ident = _thread.get_ident()
-    if ident not in inside:
-        outside[key] = code
+    if _matters_by_file.get(code.co_filename) == OF_A_FILE:
+        ever[key] = code
+        if ident not in inside:
+            outside[key] = code
     is_noted = True
     if under_way:
         imports = code.co_name == MODULE
@@ -266,17 +270,16 @@ def incomplete(sight: Sight) -> str:
     """Why the record in `sight` doesn't hold all that ran, "" if it does."""
     if sight.gap:
         return sight.gap
-    for key, code in tuple(sight.codes.items()):
-        known = _elsewhere.get(key)
-        if known is None:
-            known = _elsewhere[key] = code, _place_of(code)
-        if known[1]:
-            return f"work was handed to other processes ({known[1]})"
+    for name in {code.co_filename for code in tuple(sight.codes.values())}:
+        elsewhere = _elsewhere.get(name)
+        if elsewhere is None:
+            elsewhere = _elsewhere[name] = _place_of(name)
+        if elsewhere:
+            return f"work was handed to other processes ({elsewhere})"
     return ""
 
 
-def _place_of(code: CodeType) -> str:
-    name = code.co_filename
+def _place_of(name: str) -> str:
     if any(part in name for part in ELSEWHERE):
         return os.path.basename(os.path.dirname(name))
     return ""
