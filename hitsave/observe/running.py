@@ -116,21 +116,6 @@ def is_noting() -> bool:
     return _tool is not None
 
 
-def uninstall() -> None:
-    """Stop noting and give the tool id back."""
-    global _tool
-    if _tool is not None:
-        _monitoring.set_events(_tool, 0)
-        for code in ever.values():
-            _monitoring.set_local_events(_again, code, 0)
-        for tool in FREE_IDS:
-            _monitoring.free_tool_id(tool)
-        _tool = None
-        ever.clear()
-        outside.clear()
-        _spent.clear()
-
-
 def arm(sight: Sight) -> bool:
     """Note for `sight`, from now on, all code that starts; False if observation isn't possible here."""
     if _tool is None:
