@@ -24,6 +24,7 @@ QUIET_CALLS = (
     "unittest.", "pytest.", "doctest.", "time.", "hitsave.", "multiprocessing.freeze_support",
     "multiprocessing.set_start_method",
 )  # fmt: skip
+REGISTER = ".register"  # `collections.abc.Sized.register(C)` decides what isinstance() says
 _CONSTRUCTORS = ("__init__", "__post_init__")
 
 
@@ -115,7 +116,7 @@ class Targets:
 
 def state_of(functions: Iterable[str]) -> set[str]:
     """The targets that stand for the state of the packages to which these outside functions belong."""
-    return {"!" + _keeper(f) for f in functions if "." in f and not f.startswith(QUIET_CALLS)}
+    return {"!" + _keeper(f) for f in functions if "." in f and (f.endswith(REGISTER) or not f.startswith(QUIET_CALLS))}
 
 
 def _keeper(name: str) -> str:
