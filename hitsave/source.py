@@ -20,6 +20,11 @@ class Source(Record):
     digest: Digest
     is_package: bool = False
 
+    @property
+    def key(self) -> str:
+        """What tells it from every other: a package may have the text that its module had, and import other things."""
+        return f"{self.module}{'/' if self.is_package else ''}@{self.digest}"
+
 
 def source_of(module: str, path: str, data: bytes, *, is_package: bool = False) -> Source:
     """A `Source` with its digest computed."""

@@ -27,7 +27,7 @@ NOTHING, DIGESTS, EDGES, NAMES = range(4)
 
 def reach_of_edit(old: ModuleSummary, new: ModuleSummary) -> int:
     """How far the edit from `old` to `new` reaches."""
-    if old is new or old.source == new.source:
+    if old is new or (old.source == new.source and old.is_package == new.is_package):
         return NOTHING
     if not _same_names(old, new):
         return NAMES

@@ -130,7 +130,7 @@ class Files:
         return source_of(name or module, path, data, is_package=path.endswith("__init__.py"))
 
     def _summary(self, source: Source) -> ModuleSummary | None:
-        name = f"{RECIPE}:{source.digest}:{source.module}"
+        name = f"{RECIPE}:{source.key}"
         data = self._records.get_record("summary", name)
         known = decode_summary(data) if data is not None else None
         if known is not None:

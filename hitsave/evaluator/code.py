@@ -276,7 +276,7 @@ def symbol_at_line(summary: ModuleSummary, line: int) -> Symbol:
 
 
 def _answer(source: Source | None) -> str:
-    return OUTSIDE if source is None else f"{source.module}@{source.digest}"
+    return OUTSIDE if source is None else source.key
 
 
 def _kept_name(key: Narrowing) -> str:

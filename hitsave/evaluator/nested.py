@@ -74,7 +74,7 @@ def lift(function: FunctionType, source: Source) -> Lifted | None:
 
 def name_of(function: FunctionType, source: Source) -> str:
     """What the lifted form of `function`, which `source` defines, is kept as: two modules may have the same text."""
-    return f"{source.module}@{source.digest}:{function.__qualname__}:{function.__code__.co_firstlineno}"
+    return f"{source.key}:{function.__qualname__}:{function.__code__.co_firstlineno}"
 
 
 def counted_cells(function: FunctionType, lifted: Lifted | None) -> tuple[tuple[str, Any], ...]:

@@ -46,7 +46,7 @@ class Sources:
 
     def summary(self, source: Source) -> ModuleSummary | None:
         """The summary of `source`, from this process, the records, or analysis; None if it doesn't parse."""
-        key = f"{source.digest}:{source.module}"
+        key = source.key
         known = self._summaries.get(key)
         if known is None:
             known = self._recorded(key) or self._summarise(source, key)
