@@ -15,6 +15,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+# What stands among environment variables under names that none can have: the working folder, relative to the project's
+# root, and the interpreter with its platform, each for code that asks for them.
+FOLDER, PYTHON = "=folder", "=python"
+SURROUNDINGS = {FOLDER: "the working folder", PYTHON: "the Python version or platform"}
+
 
 class Key(Record):
     """What a call is looked up by: the function, the code it depends on, its bound arguments."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+# What tells the interpreter and platform: the one kind that can be held against what it was.
+INTERPRETER = "interpreter"
 _KINDS = {
+    INTERPRETER: "sys.version sys.version_info sys.hexversion sys.implementation sys.platform sys.byteorder os.name "
+    "platform.python_version platform.python_version_tuple platform.python_implementation platform.system",
     "clock": "time.time time.time_ns time.monotonic time.perf_counter time.process_time time.localtime time.gmtime "
     "time.ctime time.strftime time.asctime datetime.datetime.now datetime.datetime.utcnow datetime.datetime.today "
     "datetime.date.today pandas.Timestamp.now pandas.Timestamp.today",
@@ -20,7 +24,7 @@ _PURE = frozenset({
     "random.Random", "numpy.random.default_rng", "numpy.random.RandomState", "numpy.random.Generator",
     "numpy.random.seed", "random.seed", "socket.AF_INET", "socket.SOCK_STREAM", "numpy.random.SeedSequence",
     "requests.Response", "requests.RequestException", "subprocess.CalledProcessError", "subprocess.PIPE",
-    "subprocess.TimeoutExpired", "platform.python_version", "platform.python_implementation",
+    "subprocess.TimeoutExpired",
 })  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from hitsave.cli.files import Files, beside_of
 from hitsave.cli.place import Place, open_place
 from hitsave.digest import Digest
-from hitsave.evaluation import Evaluation, FileRead, Observed
+from hitsave.evaluation import SURROUNDINGS, Evaluation, FileRead, Observed
 from hitsave.evaluator.conditions import Conditions
 from hitsave.evaluator.packages import Packages
 from hitsave.explain.reasons import explain_call, explain_evaluation, survived
@@ -81,7 +81,7 @@ class Judge:
         if read is not None:
             return f"file {read.path}"
         name = self._conditions.changed_variable(variables)
-        return f"environment variable {name}" if name else ""
+        return SURROUNDINGS.get(name, f"environment variable {name}") if name else ""
 
     def _candidates(self, symbol: Symbol, arguments: Digest) -> list[Evaluation]:
         return [entry for entry in self.entries(symbol) if entry.key.arguments == arguments]

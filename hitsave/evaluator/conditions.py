@@ -8,9 +8,10 @@ process or an earlier one.
 from __future__ import annotations
 
 import os
+import sys
 
 from hitsave.digest import Digest, blake2b, digest_text
-from hitsave.evaluation import FileRead, Observed
+from hitsave.evaluation import FOLDER, PYTHON, FileRead, Observed
 from hitsave.observe import variables
 from hitsave.observe.files import stat_signature
 from hitsave.observe.watch import Sight
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 ABSENT = Digest("")
 UNLOADED = Digest("unloaded")
 UNSET = ""
-# No environment variable can have this name: the working folder, relative to the project's root.
-FOLDER = "=folder"
 CHUNK_BYTES = 1 << 20
 # A file written this recently may be written again within the same tick of its clock (git's "racily clean" rule).
 RACY_NS = 2_000_000_000
@@ -69,9 +68,11 @@ class Conditions:
         return Digest(f"{signature[4] >> 12:o}") if signature else ABSENT
 
     def variable(self, name: str) -> str:
-        """The digest of an environment variable's value, UNSET if it has none; of the working folder for FOLDER."""
+        """The digest of an environment variable's value, UNSET if it has none; of what FOLDER and PYTHON stand for."""
         if name == FOLDER:
             return self._folder(os.getcwd())
+        if name == PYTHON:
+            return digest_text(f"{sys.implementation.name} {tuple(sys.version_info)} {sys.platform} {os.name}")
         value = variables.read(name)
         return UNSET if value is None else digest_text(value)
 

@@ -12,6 +12,8 @@ may be anything.
 
 from __future__ import annotations
 
+from hitsave.analysis.impurity import INTERPRETER
+from hitsave.evaluation import PYTHON
 from hitsave.evaluator.live import BY_DEFINITION
 from hitsave.evaluator.state import function_in
 from hitsave.observe import running
@@ -49,6 +51,7 @@ class Narrowed(Record):
     earlier: tuple[Symbol, ...]
     live: tuple[tuple[Symbol, Digest], ...]
     impurities: tuple[str, ...]
+    variables: tuple[str, ...]
     imported: tuple[str, ...]
     at_import: tuple[Symbol, ...]
     gap: str
@@ -126,6 +129,7 @@ class Narrower:
                 tuple(sorted(starts.difference(reached))),
             )
         closure, fingerprint, values, carried = narrowing
+        kinds = {kind for kind, _, _ in closure.impurities}
         # Of those that no name leads to, it doesn't matter whether they ran.
         counted = {*closure.functions, *reached, *carried}
         return Narrowed(
@@ -135,7 +139,8 @@ class Narrower:
             carried,
             tuple([name for name in earlier if name in counted]),
             self._values_at_entry(values, sight),
-            tuple(sorted({kind for kind, _, _ in closure.impurities} | sight.unpure)),
+            tuple(sorted((kinds - {INTERPRETER}) | sight.unpure)),
+            (PYTHON,) if INTERPRETER in kinds else (),
             self._imported(sight),
             tuple(sorted(at_import)),
             gap,

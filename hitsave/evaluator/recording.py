@@ -207,7 +207,8 @@ class Recorder:
 
     def _observed(self, asked: Asked, sight: Sight, narrowed: Narrowed) -> Observed:
         own_files = self.conditions.files_seen(sight)
-        own_variables = self.conditions.variables_seen(sight)
+        asked_for = ((name, self.conditions.variable(name)) for name in narrowed.variables)
+        own_variables = tuple(sorted((*self.conditions.variables_seen(sight), *asked_for)))
         below_files = set()
         below_variables = set()
         below_live = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from hitsave.analysis.closure import MADE, WHICH
-from hitsave.evaluation import Evaluation
+from hitsave.evaluation import SURROUNDINGS, Evaluation
 from hitsave.explain.record import OUTCOMES, Change, Explanation
 from hitsave.symbol import MODULE, Symbol, module_of, qualname_of
 
@@ -63,6 +63,8 @@ def _subject(change: Change) -> str:
             "*": f"what was set on {base}",
         }
         return words.get(end, f"value of {change.name}")
+    if change.kind == "environment" and change.name in SURROUNDINGS:
+        return SURROUNDINGS[change.name]
     return f"{_kind(change)}{change.name}"
 
 
