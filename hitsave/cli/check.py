@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from hitsave.analysis.impurity import INTERPRETER
+from hitsave.analysis.impurity import INTERPRETER, READER
 from hitsave.cli.choose import matches
 from hitsave.cli.judge import Judge, open_judge
 from hitsave.cli.output import Output
@@ -83,7 +83,7 @@ def _find(wanted: Iterable[Symbol], judge: Judge) -> dict[Place, list[Symbol]]:
                 symbol,
             )
             for kind, symbol, line in closure.impurities
-            if kind != INTERPRETER
+            if kind not in (INTERPRETER, READER)
         ]
         for place in places:
             found[place].append(name)

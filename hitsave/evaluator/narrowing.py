@@ -12,7 +12,7 @@ may be anything.
 
 from __future__ import annotations
 
-from hitsave.analysis.impurity import INTERPRETER
+from hitsave.analysis.impurity import INTERPRETER, READER, UNSEEN
 from hitsave.evaluation import PYTHON
 from hitsave.evaluator.live import BY_DEFINITION
 from hitsave.evaluator.state import function_in
@@ -130,6 +130,8 @@ class Narrower:
             )
         closure, fingerprint, values, carried = narrowing
         kinds = {kind for kind, _, _ in closure.impurities}
+        if gap and READER in kinds:
+            kinds.add(UNSEEN)
         # Of those that no name leads to, it doesn't matter whether they ran.
         counted = {*closure.functions, *reached, *carried}
         return Narrowed(
@@ -139,7 +141,7 @@ class Narrower:
             carried,
             tuple([name for name in earlier if name in counted]),
             self._values_at_entry(values, sight),
-            tuple(sorted((kinds - {INTERPRETER}) | sight.unpure)),
+            tuple(sorted((kinds - {INTERPRETER, READER}) | sight.unpure)),
             (PYTHON,) if INTERPRETER in kinds else (),
             self._imported(sight),
             tuple(sorted(at_import)),

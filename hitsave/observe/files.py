@@ -47,6 +47,9 @@ _NOT_INPUT: tuple[str, ...] = ()
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
+MOST_FILES = 10_000  # of a folder that is read as a whole
+
+
 def install() -> None:
     """Watch from now on; idempotent."""
     global _installed, _NOT_INPUT
@@ -89,6 +92,23 @@ def looked_at(path: Any, *, closely: bool) -> None:
             _note_folder(sights, path)
             for sight in sights:
                 (sight.stats if closely else sight.existence).setdefault(absolute, stat_signature(absolute))
+
+
+def noted(path: str) -> None:
+    """Note that the evaluation reads the file `path`, or what is in the folder, where nobody else hears of it."""
+    sights = watchers()
+    if not sights:
+        return
+    if not os.path.isdir(path):
+        _opened(sights, path, "r", os.O_RDONLY)
+        return
+    left = MOST_FILES
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if name[:1] != "."]
+        _listed(sights, folder)
+        for name in names[:left]:
+            _opened(sights, os.path.join(folder, name), "r", os.O_RDONLY)
+        left -= len(names[:left])
 
 
 def _heard(event: str, args: tuple[Any, ...]) -> None:

@@ -11,6 +11,7 @@ import _thread
 import sys
 
 from hitsave.observe.looks import is_look, note_look
+from hitsave.observe.readers import is_reader, note_reader
 from hitsave.observe.watch import Sight
 
 TYPE_CHECKING = False
@@ -46,6 +47,8 @@ class Profile:
             self._sight.codes[id(code)] = code
             if is_look(code):
                 note_look(code, frame)
+            elif is_reader(code):
+                note_reader(code, frame)
         elif event == "c_call" and argument is START:
             self._sight.gap = self._sight.gap or "it started a thread"
 

@@ -28,6 +28,7 @@ import sys
 
 from hitsave.observe import profiled
 from hitsave.observe.looks import is_look, note_look
+from hitsave.observe.readers import is_reader, note_reader
 from hitsave.observe.watch import Sight, inside, under_way
 
 TYPE_CHECKING = False
@@ -195,6 +196,10 @@ def _discovered(code: CodeType, offset: int) -> Any:
         if under_way:
             note_look(code, sys._getframe(1))
         return None  # not disabled: the path differs from call to call
+    if is_reader(code):
+        if under_way:
+            note_reader(code, sys._getframe(1))
+        return None
     name = code.co_filename
     matters = _matters_by_file.get(name)
     if matters is None:
