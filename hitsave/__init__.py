@@ -16,6 +16,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hitsave.cloud.snapshots import DirectorySnapshot, FileSnapshot
     from hitsave.config import Config
     from hitsave.decorators import experiment, memo
     from hitsave.errors import HitSaveError, HitSaveWarning, ImpureWarning, NotCachedWarning
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CacheInfo",
     "Config",
+    "DirectorySnapshot",
+    "FileSnapshot",
     "HitSaveError",
     "HitSaveWarning",
     "ImpureWarning",
@@ -55,6 +58,8 @@ __all__ = [
 _HOME = {
     "CacheInfo": "evaluator.memo",
     "Config": "config",
+    "DirectorySnapshot": "cloud.snapshots",
+    "FileSnapshot": "cloud.snapshots",
     "HitSaveError": "errors",
     "HitSaveWarning": "errors",
     "ImpureWarning": "errors",
