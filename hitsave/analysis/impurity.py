@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hitsave.analysis.summary import UNSEEDED
+
 # What tells the interpreter and platform: the one kind that can be held against what it was.
 INTERPRETER = "interpreter"
 READER = "reader"  # reads files out of Python's sight, though not out of the observer's …
@@ -15,7 +17,8 @@ _KINDS = {
     "zarr.open zarr.load rasterio.open geopandas.read_ soundfile.read torchaudio.load torchvision.io. "
     "tables.open_file safetensors. lightgbm.Booster xgboost.DMatrix deltalake.",
     UNSEEN: "pyarrow.csv. pyarrow.json. pyarrow.memory_map pyarrow.OSFile cv2.imread cv2.VideoCapture cv2.FileStorage "
-    "netCDF4.Dataset netCDF4.MFDataset duckdb. faiss.read_index fasttext.load_model sentencepiece. tokenizers. pysam.",
+    "netCDF4.Dataset netCDF4.MFDataset duckdb. faiss.read_index fasttext.load_model sentencepiece. tokenizers. pysam. "
+    "lxml.etree.parse lxml.etree.iterparse lxml.html.parse pyreadstat.read_",
     "clock": "time.time time.time_ns time.monotonic time.perf_counter time.process_time time.localtime time.gmtime "
     "time.ctime time.strftime time.asctime datetime.datetime.now datetime.datetime.utcnow datetime.datetime.today "
     "datetime.date.today pandas.Timestamp.now pandas.Timestamp.today",
@@ -39,6 +42,8 @@ _PURE = frozenset({
 
 def impurity_of(name: str) -> str:
     """The kind of impurity that an outside name stands for, "" for none."""
+    if name.endswith(UNSEEDED):
+        return "randomness"
     if name in _EXACT:
         return _EXACT[name]
     if (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hitsave.analysis.expressions import arguments, chain_of, text_ends
 from hitsave.analysis.literals import is_name
 from hitsave.analysis.scopes import BodyFrame
-from hitsave.analysis.summary import CHECK, LOOKS, MUTATES_UNKNOWN
+from hitsave.analysis.summary import CHECK, LOOKS, MUTATES_UNKNOWN, UNSEEDED
 from hitsave.analysis.walker import FILENAME, SPECIAL, Walker
 
 if TYPE_CHECKING:
@@ -55,6 +55,13 @@ def _update_wrapper(w: Walker, node: ast.Call, callee: str) -> str | None:
 @_special("signature", "getfullargspec", "get_type_hints", "get_annotations", "dataclass")
 def _signature(w: Walker, node: ast.Call, callee: str) -> str | None:
     w.region.flags |= LOOKS  # until the whole region has been seen: `looking.looks_at_names`
+    return None
+
+
+@_special("default_rng", "RandomState", "Random")
+def _generator(w: Walker, node: ast.Call, callee: str) -> str | None:
+    if not node.args and not node.keywords:
+        w.reads[f"{callee}.{UNSEEDED}"] = node.lineno << 8 | w.mode
     return None
 
 

@@ -74,6 +74,8 @@ def stat_signature(path: str) -> tuple[int, ...]:
 
 def is_input(path: str) -> bool:
     """Whether reading `path` (absolute) makes a result depend on it."""
+    if path.endswith((".dist-info" + os.sep + "METADATA", ".egg-info" + os.sep + "PKG-INFO")):
+        return True  # somebody asks which version is installed
     return not (
         (path.startswith(_NOT_INPUT) and not path.startswith("/dev/shm/"))  # a disk in memory
         or path.endswith((".pyc", ".so", ".pyd", ".dll", ".dylib"))

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-READING = re.compile(r"_?(read|scan|open|load|dataset|imread|from_file|from_path|memory_map|mmap)")
+READING = re.compile(r"_?(read|scan|open|load|dataset|imread|from_|memory_map|mmap)", re.IGNORECASE)
 # How the name of a function that is worth a closer look begins: that is asked for each call, where calls are profiled.
 HEADS = frozenset(("read", "scan", "open", "load", "data", "imre", "from", "memo", "mmap", "__in"))
 HEADS |= {f"_{head[:3]}" for head in HEADS}
 # Classes whose instances stand for a file.
-OPENING = re.compile(r".*(File|Dataset|Store|Reader|Booster|DMatrix|Image|Database)$")
+OPENING = re.compile(r".*(File|Dataset|Store|Reader|Booster|DMatrix|Image|Database|Table)$")
 MOST_PATHS = 10_000
 MOST_CHARACTERS = 4096
 # A function of such a name that was called so often without being given a path isn't one that reads files.
@@ -38,7 +38,9 @@ _readers: dict[int, tuple[CodeType, list[int]]] = {}
 def is_reader(code: CodeType) -> bool:
     """Whether `code` is a function of an installed package that may read files, and hasn't shown not to."""
     name = code.co_name
-    if name[:4] not in HEADS or ("site-packages" not in code.co_filename and "dist-packages" not in code.co_filename):
+    if name[:4].lower() not in HEADS:
+        return False
+    if "site-packages" not in code.co_filename and "dist-packages" not in code.co_filename:
         return False
     if name == "__init__":
         if not OPENING.match(getattr(code, "co_qualname", "").rpartition(".")[0]):
