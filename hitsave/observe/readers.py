@@ -77,9 +77,11 @@ def paths_in(value: Any, depth: int = 2) -> Iterator[str]:
 
 
 def _existing(value: Any) -> Iterator[str]:
+    if isinstance(value, (str, bytes)) and not 0 < len(value) <= MOST_CHARACTERS:
+        return
     try:
         text = os.fsdecode(value)
-        if not 0 < len(text) <= MOST_CHARACTERS or "\n" in text or "\0" in text:
+        if "\n" in text or "\0" in text:
             return
         if os.path.isfile(text) or os.path.isdir(text) and text not in (os.curdir, os.sep):
             yield text
