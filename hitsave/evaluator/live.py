@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 # Bytes of canonical form: 64 KiB are digested in well under a millisecond.
 BUDGET_BYTES = 1 << 16
+# What was larger than that when it was first met (a table read at import) is digested once, up to this size, and taken
+# for the same as long as it is the same object.
+LARGE_BYTES = 1 << 30
 BY_DEFINITION = Digest("")
 ABSENT = Digest("absent")
 HARMLESS = Digest("harmless")  # has no digest, and holds nothing that a result could be made from
@@ -68,6 +71,8 @@ class LiveValues:
         self._brought: dict[Symbol, set[Symbol]] = {}  # the code that a value holds, when it was last digested
         self._moments: dict[int, dict[Symbol, Digest]] = {}  # of each thread that is in one
         self._steady: dict[Symbol, tuple[Any, Digest]] = {}
+        self._moving: dict[Symbol, Any] = {}  # values that were digested and may have changed since
+        self._large: dict[Symbol, tuple[Any, Digest]] = {}
 
     def begin_moment(self) -> None:
         """From now until `end_moment`, nothing of the user's runs on this thread."""
@@ -110,10 +115,19 @@ class LiveValues:
             self._brought.pop(name, None)
             self._steady.pop(name, None)
             digest = HARMLESS if _is_harmless(value) else self._digest(name, value)
-            if digest in (HARMLESS, BY_DEFINITION) or (is_steady(value) and not _is_itself(name, value)):
+            is_own = value is holder.__dict__.get(attribute, MISSING)  # and no list of what a cache holds
+            if digest == BY_DEFINITION and is_own and self._moving.get(name) is not value:
+                digest = self._digest_of_large(name, value)
+            if (
+                digest in (HARMLESS, BY_DEFINITION)
+                or self._is_large(name, value)
+                or (is_steady(value) and not _is_itself(name, value))
+            ):
                 self._steady[name] = (value, digest)
-            elif moment is not None:
-                moment[name] = digest
+            else:
+                self._moving[name] = value
+                if moment is not None:
+                    moment[name] = digest
             found[name] = digest
         return found
 
@@ -154,8 +168,26 @@ class LiveValues:
     def forget(self) -> None:
         """Digest everything anew at the next question: code has changed, and functions are digested by their code."""
         self._steady.clear()
+        self._large = {name: known for name, known in self._large.items() if not self._brought.get(name)}
 
-    def _digest(self, name: Symbol, value: Any) -> Digest:
+    def is_large(self, name: Symbol) -> bool:
+        """Whether the value of `name` counts as what it was when it was first met: who changes it counts as well."""
+        known, steady = self._large.get(name), self._steady.get(name)
+        return known is not None and steady is not None and known[0] is steady[0]
+
+    def _is_large(self, name: Symbol, value: Any) -> bool:
+        return name in self._large and self._large[name][0] is value
+
+    def _digest_of_large(self, name: Symbol, value: Any) -> Digest:
+        if not self._is_large(name, value):
+            self._large.pop(name, None)
+            digest = self._digest(name, value, LARGE_BYTES)
+            if digest == BY_DEFINITION:
+                return digest
+            self._large[name] = value, digest
+        return self._large[name][1]
+
+    def _digest(self, name: Symbol, value: Any, budget: int = BUDGET_BYTES) -> Digest:
         carrier = self._carrier()
         self._brought[name] = carrier.starts
         if type(value) is type(sys):
@@ -164,7 +196,7 @@ class LiveValues:
         try:
             if type(value) in _DESCRIPTORS:  # they are compared by what they hold
                 value = function_in(value) or value
-            return digest_value(value, code=carrier, path=str(name), budget=BUDGET_BYTES)
+            return digest_value(value, code=carrier, path=str(name), budget=budget)
         except (CannotDigest, RecursionError):
             if type(value) is list and is_lru_cache(value[0]):  # what it was asked still says much
                 return self._digest(name, (value[0], *[key for key, _ in value[1:]]))

@@ -165,7 +165,9 @@ class Planner:
             values = tuple(dict.fromkeys((*closure.constants, *closure.live, *stateful)))
             digests, brought = self._live(values, frozenset(closure.constants))
             missing = brought - {name for name, _ in closure.pairs} - starts
-            hidden = frozenset(name for name, digest in digests.items() if digest == BY_DEFINITION)
+            hidden = frozenset(
+                name for name, digest in digests.items() if digest == BY_DEFINITION or self.live.is_large(name)
+            )
             leaving = frozenset(function for name, function in closure.writers if name in hidden)
             if not missing and leaving <= writers:
                 break
