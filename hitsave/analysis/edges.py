@@ -126,11 +126,11 @@ def resolve_edges(
     regions: Iterable[Facts],
     *,
     name: str = "",
-    decorators: Collection[str] = (),
+    makers: Collection[str] = (),
 ) -> Edges:
     """The edges of regions of code in `module`, of the function `name`, in class `own_class` (None: in no class).
 
-    `decorators` are those of the class that the regions belong to.
+    `makers` are the decorators and bases of the definition that the regions belong to: they look at that one alone.
     """
     edges = Edges()
     trace = Trace()
@@ -169,7 +169,7 @@ def resolve_edges(
         elif isinstance(thing, Module):
             edges.listed[thing] = None
     if may_look(edges.outside):
-        edges.looked = looked_at(resolver, module, regions, decorators)
+        edges.looked = looked_at(resolver, module, regions, makers)
     edges.redirects = redirects(edges.outside, writes)
     edges.pickles = any(name.partition(".")[0] in PICKLERS for name in edges.outside)
     for method in trace.unbound:  # its `self` may be anything

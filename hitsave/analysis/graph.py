@@ -84,24 +84,24 @@ class Graph:
         """What executing the definition leads to."""
         if entity.header is None:
             regions: list[Facts] = []
-            decorators: list[str] = []
+            makers: list[str] = []
             for definition in entity.definitions:
                 kind = definition.__class__
                 if kind is Function:
                     regions.append(definition.header_facts)  # type: ignore[attr-defined]
-                    decorators += [chain for chain, _ in definition.decorators]  # type: ignore[attr-defined]
+                    makers += [chain for chain, _ in definition.decorators]  # type: ignore[attr-defined]
                     if definition.annotations and self.is_annotated(entity):  # type: ignore[attr-defined]
                         regions.append(definition.annotation_facts)  # type: ignore[attr-defined]
                 elif kind is Class:
                     regions.append(definition.facts)  # type: ignore[attr-defined]
-                    decorators += [*definition.bases, *(chain for chain, _ in definition.decorators)]  # type: ignore[attr-defined]
+                    makers += [*definition.bases, *(chain for chain, _ in definition.decorators)]  # type: ignore[attr-defined]
                     if definition.annotations and self.is_annotated(entity):  # type: ignore[attr-defined]
                         regions.append(definition.annotation_facts)  # type: ignore[attr-defined]
                 elif kind is Value:
                     regions.append(definition.facts)  # type: ignore[attr-defined]
                 for number in definition.conditions:
                     regions.append(self._condition_facts(entity.module, number))
-            entity.header = resolve_edges(self.resolver, entity.module, None, _distinct(regions), decorators=decorators)
+            entity.header = resolve_edges(self.resolver, entity.module, None, _distinct(regions), makers=makers)
         return entity.header
 
     def body(self, entity: Entity) -> Edges:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hitsave.analysis.summary import UNSEEDED
-
 # What tells the interpreter and platform: the one kind that can be held against what it was.
 INTERPRETER = "interpreter"
+# What is read of a generator of random numbers that is made without a seed.
+UNSEEDED = "__unseeded__"
 READER = "reader"  # reads files out of Python's sight, though not out of the observer's …
 UNSEEN = "files read out of sight"  # … and these are out of both
 _KINDS = {

@@ -110,13 +110,13 @@ def redirects(outside: Collection[str], writes: Iterable[str]) -> bool:
 
 
 def looked_at(
-    resolver: Resolver, module: Module, regions: Iterable[Facts], decorators: Collection[str]
+    resolver: Resolver, module: Module, regions: Iterable[Facts], makers: Collection[str]
 ) -> frozenset[Entity] | None:
-    """Whose annotations these regions look at; None: anybody's. `decorators` are those of the class they belong to."""
+    """Whose annotations these regions look at; None: anybody's. `makers` look at the definition that they stand in."""
     found: set[Entity] = set()
     for facts in regions:
         for chain, info in facts.reads:
-            if chain in decorators or (facts.flags & LOOKS and chain.rpartition(".")[2] in LOOKING):
+            if chain in makers or (facts.flags & LOOKS and chain.rpartition(".")[2] in LOOKING):
                 continue
             things = resolver.chain(module, chain, Trace())
             if may_look({thing.name: (info & 255, 0) for thing in things if isinstance(thing, Outside)}):

@@ -7,9 +7,10 @@ from ast import Constant
 from typing import TYPE_CHECKING
 
 from hitsave.analysis.expressions import arguments, chain_of, text_ends
+from hitsave.analysis.impurity import UNSEEDED
 from hitsave.analysis.literals import is_name
 from hitsave.analysis.scopes import BodyFrame
-from hitsave.analysis.summary import CHECK, LOOKS, MUTATES_UNKNOWN, UNSEEDED
+from hitsave.analysis.summary import CHECK, LOOKS, MUTATES_UNKNOWN
 from hitsave.analysis.walker import FILENAME, SPECIAL, Walker
 
 if TYPE_CHECKING:

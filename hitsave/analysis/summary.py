@@ -24,9 +24,6 @@ TURNS = "@class"  # among Facts.writes: an object's `__class__` is set
 CALLED = 8  # it was called
 LOOKED = 16  # it stood first in isinstance(), hasattr() and the like: read, but not handed to anything
 
-# What is read of a generator of random numbers that is made without a seed.
-UNSEEDED = "__unseeded__"
-
 # Facts.flags
 CALLS_UNKNOWN = 1  # calls a parameter, a local, or a method of one
 CALLS_UNKNOWN_NESTED = 2  # the same, in a function nested in the region

@@ -57,12 +57,15 @@ class Targets:
             elif write.startswith("self.") and function is not None:
                 owner = self._graph.own_class(function)
                 member = self._graph.resolver.member(owner, write[5:]) if owner is not None else None
-                # What a new object is given is part of that object, which is reached through whoever holds it.
-                if member is not None and member.has_value and function.name not in _CONSTRUCTORS:
+                if member is not None and member.has_value and not self._makes_new(owner, function):
                     targets.add(member.symbol)
                 if owner is not None and (write == "self.__class__" or _receives_class(function)):
                     targets.add(f"^{owner.symbol}.{write[5:] if write != 'self.__class__' else '*'}")
         return targets
+
+    def _makes_new(self, owner: Entity | None, function: Entity) -> bool:
+        """Is `self` a new object, reached through whoever holds it? Not where a class hands out one that it has."""
+        return owner is not None and function.name in _CONSTRUCTORS and self._graph.resolver.is_itself(owner)
 
     def _entities_of_chain(self, module: Module, chain: str) -> set[str]:
         """The project symbols that a chain goes through or ends at."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from types import FunctionType
 
+from hitsave.analysis.impurity import READER, UNSEEN
 from hitsave.errors import CannotDigest
 from hitsave.evaluator.carrier import Carrier
 from hitsave.evaluator.guard import Check
 from hitsave.evaluator.live import MISSING, LiveValues
-from hitsave.evaluator.state import function_in, holds_state, is_lru_cache
-from hitsave.observe import inputs
+from hitsave.evaluator.state import function_in, holds_state
+from hitsave.observe import inputs, running
+from hitsave.observe.inputs import is_lru_cache
 from hitsave.symbol import Symbol, module_of, qualname_of
 from hitsave.values import digest_value
 
@@ -70,9 +72,13 @@ class Bindings:
         return tuple([value for value in found if is_lru_cache(value)])
 
     def _reads_what_changes(self, name: Symbol) -> bool:
-        live = self._book.closure({name}).live
-        self._live.digests(live)
-        return not all(self._live.is_steady(one) for one in live)
+        closure = self._book.closure({name})
+        kinds = {kind for kind, _, _ in closure.impurities}
+        # Before Python 3.12 nobody sees what runs between evaluations.
+        if UNSEEN in kinds or (READER in kinds and not running.is_noting()):
+            return True
+        self._live.digests(closure.live)
+        return not all(self._live.is_steady(one) for one in closure.live)
 
     def replaced(self, closure: Closure) -> tuple[tuple[str, str], ...]:
         """(symbol, digest of what it is bound to) of functions that aren't the ones in their module's source.

@@ -17,8 +17,9 @@ import sys
 
 from hitsave.analysis.closure import MADE, WHICH
 from hitsave.digest import Digest, digest_text
-from hitsave.errors import CannotDigest
-from hitsave.evaluator.state import cached_in, function_in, holds_state, is_lru_cache
+from hitsave.errors import CannotDigest, TooLarge
+from hitsave.evaluator.state import cached_in, function_in, holds_state
+from hitsave.observe.inputs import is_lru_cache
 from hitsave.symbol import Symbol, module_of, qualname_of
 from hitsave.values import digest_value
 from hitsave.values.digest import ATOMS
@@ -35,6 +36,8 @@ BUDGET_BYTES = 1 << 16
 # What was larger than that when it was first met (a table read at import) is digested once, up to this size, and taken
 # for the same as long as it is the same object.
 LARGE_BYTES = 1 << 30
+# Of a cached function that holds more answers than this, only the questions count.
+MOST_ANSWERS = 1000
 BY_DEFINITION = Digest("")
 ABSENT = Digest("absent")
 HARMLESS = Digest("harmless")  # has no digest, and holds nothing that a result could be made from
@@ -73,6 +76,8 @@ class LiveValues:
         self._steady: dict[Symbol, tuple[Any, Digest]] = {}
         self._moving: dict[Symbol, Any] = {}  # values that were digested and may have changed since
         self._large: dict[Symbol, tuple[Any, Digest]] = {}
+        # Of cached functions, by its id: each answer, its digest, and the code that it brings.
+        self._answers: dict[Symbol, dict[int, tuple[Any, Digest, set[Symbol]]]] = {}
 
     def begin_moment(self) -> None:
         """From now until `end_moment`, nothing of the user's runs on this thread."""
@@ -114,10 +119,7 @@ class LiveValues:
                 continue
             self._brought.pop(name, None)
             self._steady.pop(name, None)
-            digest = HARMLESS if _is_harmless(value) else self._digest(name, value)
-            is_own = value is holder.__dict__.get(attribute, MISSING)  # and no list of what a cache holds
-            if digest == BY_DEFINITION and is_own and self._moving.get(name) is not value:
-                digest = self._digest_of_large(name, value)
+            digest = HARMLESS if _is_harmless(value) else self._digest(holder, attribute, name, value)
             if (
                 digest in (HARMLESS, BY_DEFINITION)
                 or self._is_large(name, value)
@@ -169,6 +171,7 @@ class LiveValues:
         """Digest everything anew at the next question: code has changed, and functions are digested by their code."""
         self._steady.clear()
         self._large = {name: known for name, known in self._large.items() if not self._brought.get(name)}
+        self._answers.clear()
 
     def is_large(self, name: Symbol) -> bool:
         """Whether the value of `name` counts as what it was when it was first met: who changes it counts as well."""
@@ -178,16 +181,54 @@ class LiveValues:
     def _is_large(self, name: Symbol, value: Any) -> bool:
         return name in self._large and self._large[name][0] is value
 
+    def _digest(self, holder: Any, attribute: str, name: Symbol, value: Any) -> Digest:
+        try:
+            return self._digest_within(BUDGET_BYTES, name, value)
+        except TooLarge:
+            if type(value) is list and is_lru_cache(value[0]):
+                return self._digest_of_cache(name, value)
+            # What was small once grows; what was put together for this look is another object at the next.
+            if self._moving.get(name) is value or holder.__dict__.get(attribute) is not value:
+                return BY_DEFINITION
+            return self._digest_of_large(name, value)
+
     def _digest_of_large(self, name: Symbol, value: Any) -> Digest:
         if not self._is_large(name, value):
             self._large.pop(name, None)
-            digest = self._digest(name, value, LARGE_BYTES)
+            try:
+                digest = self._digest_within(LARGE_BYTES, name, value)
+            except TooLarge:
+                return BY_DEFINITION
             if digest == BY_DEFINITION:
                 return digest
             self._large[name] = value, digest
         return self._large[name][1]
 
-    def _digest(self, name: Symbol, value: Any, budget: int = BUDGET_BYTES) -> Digest:
+    def _digest_of_cache(self, name: Symbol, held: list[Any]) -> Digest:
+        """Of what a cached function was asked and, where that isn't too much, what it answered."""
+        cache, *pairs = held
+        if len(pairs) > MOST_ANSWERS:
+            pairs = [(key, None) for key, _ in pairs]
+        known = self._answers.get(name, {})
+        self._answers[name] = {id(answer): known.get(id(answer)) or self._answer(name, answer) for _, answer in pairs}
+        answers = self._answers[name]
+        try:
+            digest = self._digest_within(
+                BUDGET_BYTES, name, (cache, *[(key, answers[id(answer)][1]) for key, answer in pairs])
+            )
+        except TooLarge:
+            digest = BY_DEFINITION
+        self._brought[name] = self._brought[name].union(*[brought for _, _, brought in answers.values()])
+        return digest
+
+    def _answer(self, name: Symbol, answer: Any) -> tuple[Any, Digest, set[Symbol]]:
+        try:
+            digest = self._digest_within(LARGE_BYTES, name, answer)
+        except TooLarge:
+            digest = BY_DEFINITION
+        return answer, digest, self._brought[name]
+
+    def _digest_within(self, budget: int, name: Symbol, value: Any) -> Digest:
         carrier = self._carrier()
         self._brought[name] = carrier.starts
         if type(value) is type(sys):
@@ -197,9 +238,11 @@ class LiveValues:
             if type(value) in _DESCRIPTORS:  # they are compared by what they hold
                 value = function_in(value) or value
             return digest_value(value, code=carrier, path=str(name), budget=budget)
+        except TooLarge:
+            raise
         except (CannotDigest, RecursionError):
             if type(value) is list and is_lru_cache(value[0]):  # what it was asked still says much
-                return self._digest(name, (value[0], *[key for key, _ in value[1:]]))
+                return self._digest_within(budget, name, (value[0], *[key for key, _ in value[1:]]))
             return BY_DEFINITION
         except Exception:  # noqa: BLE001 - the user's own __reduce__, __getstate__ or property raised; see above
             return BY_DEFINITION

@@ -41,11 +41,6 @@ def function_in(value: Any) -> Any:
     return inner if type(inner) is FunctionKind else None
 
 
-def is_lru_cache(value: Any) -> bool:
-    """Whether `value` is what `functools.lru_cache` makes of a function."""
-    return type(value).__name__ == "_lru_cache_wrapper" and type(value).__module__ == "functools"
-
-
 def cached_in(wrapper: Any) -> list[Any]:
     """What an `lru_cache` holds: keys and results. (It has no attribute that says so; the collector knows.)
 

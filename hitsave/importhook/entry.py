@@ -140,7 +140,6 @@ class Entry:
 
     @constants.setter
     def constants(self, constants: tuple[object, ...] | None) -> None:
-
         from hitsave.importhook.bytecode import functions_among
 
         self._constants = constants

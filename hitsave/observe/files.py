@@ -97,20 +97,28 @@ def looked_at(path: Any, *, closely: bool) -> None:
 
 
 def noted(path: str) -> None:
-    """Note that the evaluation reads the file `path`, or what is in the folder, where nobody else hears of it."""
+    """Note that the file `path`, or all that is in the folder, is read where nobody else hears of it."""
     sights = watchers()
-    if not sights:
-        return
     if not os.path.isdir(path):
         _opened(sights, path, "r", os.O_RDONLY)
         return
     left = MOST_FILES
-    for folder, folders, names in os.walk(path):
-        folders[:] = [name for name in folders if name[:1] != "."]
+    for folder, _, names in os.walk(path):
         _listed(sights, folder)
         for name in names[:left]:
             _opened(sights, os.path.join(folder, name), "r", os.O_RDONLY)
-        left -= len(names[:left])
+        left -= len(names)
+        if left < 0:
+            note_unseen()
+            return
+
+
+def note_unseen() -> None:
+    """Note that files are read of which nobody keeps a list: too many, or by code that nobody sees."""
+    from hitsave.analysis.impurity import UNSEEN
+
+    for sight in watchers():
+        sight.unpure.add(UNSEEN)
 
 
 def _heard(event: str, args: tuple[Any, ...]) -> None:

@@ -49,8 +49,13 @@ def note_filled_caches() -> None:
                         _note_filled(getattr(member, "__func__", member))
 
 
+def is_lru_cache(value: Any) -> bool:
+    """Whether `value` is what `functools.lru_cache` makes of a function."""
+    return type(value).__name__ == "_lru_cache_wrapper" and type(value).__module__ == "functools"
+
+
 def _note_filled(value: Any) -> None:
-    if type(value).__name__ == "_lru_cache_wrapper" and value.cache_info().currsize:
+    if is_lru_cache(value) and value.cache_info().currsize:
         filled_before[id(value)] = value
 
 

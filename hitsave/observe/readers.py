@@ -8,9 +8,8 @@ read, a folder with all that is in it, a pattern with all that it fits.
 
 from __future__ import annotations
 
-import glob
 import os
-import re
+from itertools import islice
 
 from hitsave.observe import files
 
@@ -20,75 +19,92 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-READING = re.compile(r"_?(read|scan|open|load|dataset|imread|from_|memory_map|mmap)", re.IGNORECASE)
+READING = ("read", "scan", "open", "load", "dataset", "imread", "memory_map", "mmap") + (
+    "from_file", "from_path", "from_pretrained", "from_disk", "from_dir", "from_folder", "from_csv", "from_json",
+    "from_parquet",
+)  # fmt: skip
 # How the name of a function that is worth a closer look begins: that is asked for each call, where calls are profiled.
-HEADS = frozenset(("read", "scan", "open", "load", "data", "imre", "from", "memo", "mmap", "__in"))
-HEADS |= {f"_{head[:3]}" for head in HEADS}
+HEADS = frozenset(name[:4] for name in READING) | frozenset(f"_{name[:3]}" for name in READING)
 # Classes whose instances stand for a file.
-OPENING = re.compile(r".*(File|Dataset|Store|Reader|Booster|DMatrix|Image|Database|Table)$")
+OPENING = ("File", "Dataset", "Store", "Reader", "Booster", "DMatrix", "Image", "Database", "Table")
 MOST_PATHS = 10_000
 MOST_CHARACTERS = 4096
-# A function of such a name that was called so often without being given a path isn't one that reads files.
-PATIENCE = 100
+VARARGS, VARKEYWORDS = 4, 8  # of co_flags
+RECEIVERS = ("self", "cls")
+SIGNS = (os.curdir, os.pardir, os.sep)
 
-# By the id of the code object, which stands beside, how often it may yet be called in vain.
-_readers: dict[int, tuple[CodeType, list[int]]] = {}
+_readers: dict[int, tuple[CodeType, bool]] = {}  # by the id of the code object, which stands beside
 
 
 def is_reader(code: CodeType) -> bool:
-    """Whether `code` is a function of an installed package that may read files, and hasn't shown not to."""
+    """Whether `code` is a function of an installed package that may read files, by its name."""
     name = code.co_name
-    if name[:4].lower() not in HEADS:
+    if name != "__init__" and name[:4].lower() not in HEADS:
         return False
+    known = _readers.get(id(code))
+    if known is None:
+        known = _readers[id(code)] = code, _may_read(code)
+    return known[1]
+
+
+def _may_read(code: CodeType) -> bool:
     if "site-packages" not in code.co_filename and "dist-packages" not in code.co_filename:
         return False
-    if name == "__init__":
-        if not OPENING.match(getattr(code, "co_qualname", "").rpartition(".")[0]):
-            return False
-    elif not READING.match(name):
-        return False
-    _, left = _readers.setdefault(id(code), (code, [PATIENCE]))
-    return left[0] > 0
+    if code.co_name != "__init__":
+        return code.co_name.lower().removeprefix("_").startswith(READING)
+    # Python 3.10 knows no qualified names: there the object tells, when it is made.
+    return str(getattr(code, "co_qualname", OPENING[0])).removesuffix(".__init__").endswith(OPENING)
 
 
 def note_reader(code: CodeType, frame: Any) -> None:
     """Note what the reader `code`, beginning in `frame`, was given."""
     if frame.f_code is not code:
         return
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4)]
-    given = frame.f_locals
-    found = [path for name in names for path in paths_in(given.get(name))]
-    if found:
-        for path in found:
+    named = code.co_argcount + code.co_kwonlyargcount
+    further = bool(code.co_flags & VARARGS) + bool(code.co_flags & VARKEYWORDS)
+    given = [frame.f_locals.get(name) for name in code.co_varnames[: named + further]]
+    if code.co_name == "__init__" and not any(kind.__name__.endswith(OPENING) for kind in type(given[0]).__mro__):
+        return
+    for number, value in enumerate(given):
+        # A point or a slash is a path where it is the first thing that is given; later, it is what separates numbers.
+        found = list(islice(paths_in(value, alone=number <= (code.co_varnames[0] in RECEIVERS)), MOST_PATHS + 1))
+        for path in found[:MOST_PATHS]:
             files.noted(path)
-    else:
-        _readers[id(code)][1][0] -= 1
+        if len(found) > MOST_PATHS:
+            files.note_unseen()
 
 
-def paths_in(value: Any, depth: int = 2) -> Iterator[str]:
-    """The paths of existing files and folders, or what patterns fit, in an argument; lists are looked into."""
+def paths_in(value: Any, *, alone: bool = False, depth: int = 2) -> Iterator[str]:
+    """The paths of existing files and folders, or what patterns fit, in an argument; lists are looked into.
+
+    A folder that is but a sign (".") counts only `alone`.
+    """
     if isinstance(value, (str, bytes, os.PathLike)):
-        yield from _existing(value)
+        yield from _existing(value, alone)
     elif depth and isinstance(value, (list, tuple, set, frozenset)):
-        for item in list(value)[:MOST_PATHS]:
-            yield from paths_in(item, depth - 1)
+        for item in list(value):
+            yield from paths_in(item, depth=depth - 1)
     elif depth and type(value) is dict:
-        yield from paths_in(list(value.values()), depth)
+        for item in list(value.values()):
+            yield from paths_in(item, depth=depth - 1)
 
 
-def _existing(value: Any) -> Iterator[str]:
+def _existing(value: Any, alone: bool) -> Iterator[str]:
     if isinstance(value, (str, bytes)) and not 0 < len(value) <= MOST_CHARACTERS:
         return
     try:
         text = os.fsdecode(value)
         if "\n" in text or "\0" in text:
             return
-        if os.path.isfile(text) or os.path.isdir(text) and text not in (os.curdir, os.sep):
+        if os.path.isfile(text) or os.path.isdir(text) and (alone or text not in SIGNS):
             yield text
         elif any(sign in text for sign in "*?["):
+            from glob import iglob
+
             folder = text
             while any(sign in folder for sign in "*?["):
                 folder = os.path.dirname(folder)
-            yield from [folder or os.curdir, *glob.glob(text, recursive=True)[:MOST_PATHS]]
+            yield folder or os.curdir
+            yield from iglob(text, recursive=True)
     except (TypeError, ValueError, OSError):
         return

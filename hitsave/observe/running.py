@@ -197,8 +197,7 @@ def _discovered(code: CodeType, offset: int) -> Any:
             note_look(code, sys._getframe(1))
         return None  # not disabled: the path differs from call to call
     if is_reader(code):
-        if under_way:
-            note_reader(code, sys._getframe(1))
+        note_reader(code, sys._getframe(1))  # between evaluations, too: a function under functools.cache may be around
         return None
     name = code.co_filename
     matters = _matters_by_file.get(name)

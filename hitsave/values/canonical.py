@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from marshal import dumps
 
-from hitsave.errors import CannotDigest
+from hitsave.errors import CannotDigest, TooLarge
 from hitsave.values.digest import (
     ATOMS,
     CONTAINERS,
@@ -116,7 +116,7 @@ class Canonical:
             if error.path:
                 raise
             where = self.path()
-            found = CannotDigest(f"{where}: {error.message}", hint=error.hint or HINT, path=where)
+            found = type(error)(f"{where}: {error.message}", hint=error.hint or HINT, path=where)
             raise found from error.__cause__
 
     def path(self) -> str:
@@ -368,7 +368,7 @@ class Canonical:
         if self._budget is not None:
             self._budget -= size_bytes
             if self._budget < 0:
-                raise CannotDigest("too large to be digested here")
+                raise TooLarge("too large to be digested here")
 
     def _rule(self, cls: type) -> Rule:
         rule = self._rules.get(cls)

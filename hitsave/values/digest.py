@@ -67,7 +67,8 @@ def digest_value(
 
     `code(x)` gives the fingerprint text of a function, class or module `x` that the value holds or is an instance of.
     `path` is how the user would write the value, for messages. A `budget` bounds the work, in bytes of canonical form
-    (buffers count too): beyond it, as for a value without a stable digest, `CannotDigest` is raised.
+    (buffers count too): beyond it `TooLarge` is raised, a kind of the `CannotDigest` that is raised for a value without
+    a stable digest.
     """
     if not hashers and is_plain((value,), budget) and not is_big(value):
         form = dumps_or_nothing(value)

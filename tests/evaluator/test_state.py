@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hitsave.evaluator.state import cached_in, is_lru_cache
+from hitsave.evaluator.state import cached_in
+from hitsave.observe.inputs import is_lru_cache
 
 
 @pytest.mark.parametrize("maxsize", [None, 128, 4])

@@ -188,7 +188,8 @@ class Saves:
         self._edit_some()
         self._git("stash", "-q")
         self.between()
-        self._git("stash", "pop", "-q", check=False)  # there is nothing to pop if the edits undid each other
+        if self._git("rev-parse", "-q", "--verify", "refs/stash", check=False) == 0:  # else the edits undid each other
+            self._git("stash", "pop", "-q")
 
     def rebase(self) -> None:
         """Two branches that edit the same program; where they conflict, it is called off."""

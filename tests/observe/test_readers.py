@@ -36,12 +36,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (bytes(1 << 20), []),
         ("a\0b", []),
         (".", []),
+        (["..", "/"], []),
         (3, []),
         (None, []),
     ],
 )
 def test_paths_in_what_a_reader_is_given(folder: Path, given: object, found: list[str]) -> None:
     assert sorted(path.replace(os.sep, "/") for path in paths_in(given)) == found
+
+
+def test_a_sign_is_a_folder_where_it_stands_alone(folder: Path) -> None:
+    assert list(paths_in(".", alone=True)) == ["."]
 
 
 def is_one(name: str, file: str) -> bool:
@@ -55,5 +60,5 @@ INSTALLED = "lib/site-packages/pack/io.py"
 
 def test_readers_are_functions_of_installed_packages_with_telling_names() -> None:
     assert all(is_one(name, INSTALLED) for name in ("read_csv", "_read", "ReadImage", "load", "from_pretrained"))
-    assert not any(is_one(name, INSTALLED) for name in ("write", "reduce", "on_load"))
+    assert not any(is_one(name, INSTALLED) for name in ("write", "reduce", "on_load", "from_int"))
     assert not is_one("read_csv", "project/io.py")
