@@ -71,10 +71,6 @@ class CannotDigest(HitSaveError):
         self.path = path
 
 
-class TooLarge(CannotDigest):
-    """A value whose digest would take more than the caller is ready to spend."""
-
-
 class CannotEncode(HitSaveError):
     """A result can't be turned into bytes."""
 

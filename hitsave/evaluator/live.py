@@ -17,12 +17,12 @@ import sys
 
 from hitsave.analysis.closure import MADE, WHICH
 from hitsave.digest import Digest, digest_text
-from hitsave.errors import CannotDigest, TooLarge
+from hitsave.errors import CannotDigest
 from hitsave.evaluator.state import cached_in, function_in, holds_state
 from hitsave.observe.inputs import is_lru_cache
 from hitsave.symbol import Symbol, module_of, qualname_of
 from hitsave.values import digest_value
-from hitsave.values.digest import ATOMS
+from hitsave.values.digest import ATOMS, TooLarge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -29,11 +29,12 @@ from __future__ import annotations
 
 from marshal import dumps
 
-from hitsave.errors import CannotDigest, TooLarge
+from hitsave.errors import CannotDigest
 from hitsave.values.digest import (
     ATOMS,
     CONTAINERS,
     FLAT_BYTES,
+    TooLarge,
     check_hashers,
     dumps_or_nothing,
     hash_long,

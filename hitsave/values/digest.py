@@ -23,6 +23,7 @@ from gc import get_referents
 from marshal import dumps
 
 from hitsave.digest import Digest, blake2b
+from hitsave.errors import CannotDigest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ _LONG_BYTES = 1 << 16
 _PERSON = b"hitsave-value-%d" % VERSION
 
 hashers_by_type: dict[type, Hasher] = {}
+
+
+class TooLarge(CannotDigest):
+    """A value whose digest would take more than its caller is ready to spend."""
 
 
 def digest_value(
