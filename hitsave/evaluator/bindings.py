@@ -14,7 +14,7 @@ from hitsave.evaluator.carrier import Carrier
 from hitsave.evaluator.guard import Check
 from hitsave.evaluator.live import MISSING, LiveValues
 from hitsave.evaluator.state import function_in, holds_state
-from hitsave.observe import inputs, running
+from hitsave.observe import inputs
 from hitsave.observe.inputs import is_lru_cache
 from hitsave.symbol import Symbol, module_of, qualname_of
 from hitsave.values import digest_value
@@ -73,10 +73,8 @@ class Bindings:
 
     def _reads_what_changes(self, name: Symbol) -> bool:
         closure = self._book.closure({name})
-        kinds = {kind for kind, _, _ in closure.impurities}
-        # Before Python 3.12 nobody sees what runs between evaluations.
-        if UNSEEN in kinds or (READER in kinds and not running.is_noting()):
-            return True
+        if any(kind in (READER, UNSEEN) for kind, _, _ in closure.impurities):
+            return True  # between evaluations, nobody looks at what libraries are given to read
         self._live.digests(closure.live)
         return not all(self._live.is_steady(one) for one in closure.live)
 

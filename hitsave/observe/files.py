@@ -102,6 +102,8 @@ def noted(path: str) -> None:
     if not os.path.isdir(path):
         _opened(sights, path, "r", os.O_RDONLY)
         return
+    if all(_absolute(path) in sight.directories for sight in sights):
+        return
     left = MOST_FILES
     for folder, _, names in os.walk(path):
         _listed(sights, folder)

@@ -26,7 +26,7 @@ READING = ("read", "scan", "open", "load", "dataset", "imread", "memory_map", "m
 # How the name of a function that is worth a closer look begins: that is asked for each call, where calls are profiled.
 HEADS = frozenset(name[:4] for name in READING) | frozenset(f"_{name[:3]}" for name in READING)
 # Classes whose instances stand for a file.
-OPENING = ("File", "Dataset", "Store", "Reader", "Booster", "DMatrix", "Image", "Database", "Table")
+OPENING = ("File", "Dataset", "HDFStore", "DeltaTable", "Booster", "DMatrix")
 MOST_PATHS = 10_000
 MOST_CHARACTERS = 4096
 VARARGS, VARKEYWORDS = 4, 8  # of co_flags
@@ -67,36 +67,43 @@ def note_reader(code: CodeType, frame: Any) -> None:
         return
     for number, value in enumerate(given):
         # A point or a slash is a path where it is the first thing that is given; later, it is what separates numbers.
-        found = list(islice(paths_in(value, alone=number <= (code.co_varnames[0] in RECEIVERS)), MOST_PATHS + 1))
+        is_first = number <= (code.co_varnames[0] in RECEIVERS)
+        found = list(islice(paths_in(value, is_first=is_first), MOST_PATHS + 1))
         for path in found[:MOST_PATHS]:
             files.noted(path)
         if len(found) > MOST_PATHS:
             files.note_unseen()
 
 
-def paths_in(value: Any, *, alone: bool = False, depth: int = 2) -> Iterator[str]:
-    """The paths of existing files and folders, or what patterns fit, in an argument; lists are looked into.
+def paths_in(value: Any, *, is_first: bool = False) -> Iterator[str]:
+    """The paths of existing files and folders, or what patterns fit, in an argument; of a list or dict, the files.
 
-    A folder that is but a sign (".") counts only `alone`.
+    A folder that is but a sign (".") counts only in the first argument.
     """
     if isinstance(value, (str, bytes, os.PathLike)):
-        yield from _existing(value, alone)
+        yield from _existing(value, is_first)
+    else:
+        yield from _files_in(value, 2)
+
+
+def _files_in(value: Any, depth: int) -> Iterator[str]:
+    if isinstance(value, (str, bytes, os.PathLike)):
+        yield from (path for path in _existing(value, False) if not os.path.isdir(path))
     elif depth and isinstance(value, (list, tuple, set, frozenset)):
         for item in list(value):
-            yield from paths_in(item, depth=depth - 1)
+            yield from _files_in(item, depth - 1)
     elif depth and type(value) is dict:
-        for item in list(value.values()):
-            yield from paths_in(item, depth=depth - 1)
+        yield from _files_in(list(value.values()), depth)
 
 
-def _existing(value: Any, alone: bool) -> Iterator[str]:
+def _existing(value: Any, is_first: bool) -> Iterator[str]:
     if isinstance(value, (str, bytes)) and not 0 < len(value) <= MOST_CHARACTERS:
         return
     try:
         text = os.fsdecode(value)
         if "\n" in text or "\0" in text:
             return
-        if os.path.isfile(text) or os.path.isdir(text) and (alone or text not in SIGNS):
+        if os.path.isfile(text) or os.path.isdir(text) and (is_first or text not in SIGNS):
             yield text
         elif any(sign in text for sign in "*?["):
             from glob import iglob

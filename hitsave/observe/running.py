@@ -197,7 +197,8 @@ def _discovered(code: CodeType, offset: int) -> Any:
             note_look(code, sys._getframe(1))
         return None  # not disabled: the path differs from call to call
     if is_reader(code):
-        note_reader(code, sys._getframe(1))  # between evaluations, too: a function under functools.cache may be around
+        if under_way:
+            note_reader(code, sys._getframe(1))
         return None
     name = code.co_filename
     matters = _matters_by_file.get(name)

@@ -29,6 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["data/a.csv", ("data/b.csv",)], ["data/a.csv", "data/b.csv"]),
         ({"train": "data/a.csv"}, ["data/a.csv"]),
         ("data", ["data"]),
+        (["data"], []),
         ("data/*.csv", ["data", "data/a.csv", "data/b.csv"]),
         ("data/none.csv", []),
         ("select * from t\nwhere x", []),
@@ -45,8 +46,8 @@ def test_paths_in_what_a_reader_is_given(folder: Path, given: object, found: lis
     assert sorted(path.replace(os.sep, "/") for path in paths_in(given)) == found
 
 
-def test_a_sign_is_a_folder_where_it_stands_alone(folder: Path) -> None:
-    assert list(paths_in(".", alone=True)) == ["."]
+def test_a_sign_is_a_folder_where_it_comes_first(folder: Path) -> None:
+    assert list(paths_in(".", is_first=True)) == ["."]
 
 
 def is_one(name: str, file: str) -> bool:
